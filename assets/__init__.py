@@ -1,0 +1,1 @@
+"""Dagster assets: what exists in this deployment. Thin: translates between Dagster and the library, holds no business rule."""

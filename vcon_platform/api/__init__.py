@@ -1,0 +1,1 @@
+"""6th floor: the REST APIs."""

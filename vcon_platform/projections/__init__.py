@@ -1,0 +1,1 @@
+"""3rd floor: declared tables: the model, row building, one file per destination."""

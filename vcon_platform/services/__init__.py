@@ -1,0 +1,1 @@
+"""Embedded Redis and Postgres, and the supervisor behind vcon-platform up."""

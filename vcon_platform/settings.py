@@ -1,0 +1,172 @@
+"""Settings: what may differ between two installations, read from the environment and ``.env``.
+
+Belongs here: ports, folders, URLs, limits. Does not belong here: what a pipeline does (``pipelines/``) or
+anything computed. Nothing is read at import; call :func:`load_settings`.
+
+Secrets of the embedded services are files under ``{data_dir}/secrets`` (mode 0600), made at first start,
+so that no password stands in the environment, in a process list or in ``.env``.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from vcon_platform.errors import PlatformError
+
+
+class SettingsError(PlatformError):
+    """A setting is missing or cannot be used; the message names it and the cure."""
+
+
+def project_root() -> Path:
+    """The folder that holds ``workspace.yaml``: ``VCON_ROOT``, else the checkout this package stands in."""
+    return Path(os.environ.get("VCON_ROOT", Path(__file__).resolve().parents[1]))
+
+
+class Settings(BaseSettings):
+    """One installation. Every field is an environment variable of the name given as its alias."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+
+    root: Path = Field(
+        default_factory=project_root,
+        alias="VCON_ROOT",
+        title="Project folder",
+        description="The folder that holds workspace.yaml, pipelines/ and dagster_home/.",
+    )
+    data_dir_setting: Path | None = Field(
+        default=None,
+        alias="VCON_DATA_DIR",
+        title="Data folder",
+        description="Redis, Postgres, media, logs and secrets. Default: dagster_home/data.",
+    )
+    pipelines_dir_setting: Path | None = Field(
+        default=None,
+        alias="VCON_PIPELINES_DIR",
+        title="Definitions folder",
+        description="Pipeline, projection and adapter definitions (YAML or JSON). Default: pipelines/.",
+    )
+    redis_url_setting: SecretStr | None = Field(
+        default=None,
+        alias="REDIS_URL",
+        title="Redis of your own",
+        description="A Redis with the JSON and search modules. Unset: the embedded one is started.",
+    )
+    postgres_url_setting: SecretStr | None = Field(
+        default=None,
+        alias="POSTGRES_URL",
+        title="Postgres of your own",
+        description="postgresql://user:password@host:port/database. Unset: the embedded one is started.",
+    )
+    redis_port: int = Field(default=16390, alias="VCON_REDIS_PORT", title="Port of the embedded Redis")
+    postgres_port: int = Field(default=15490, alias="VCON_POSTGRES_PORT", title="Port of the embedded Postgres")
+    code_server_port: int = Field(default=14000, alias="VCON_CODE_SERVER_PORT", title="Port of Dagster's code server")
+    webserver_port: int = Field(default=3000, alias="VCON_WEBSERVER_PORT", title="Port of the Dagster UI")
+    api_port: int = Field(default=8000, alias="VCON_API_PORT", title="Port of the REST API")
+    media_inline_max: int = Field(
+        default=256 * 1024,
+        alias="VCON_MEDIA_INLINE_MAX",
+        title="Largest body kept inside a document",
+        description="Bytes before encoding; larger bodies move to the media store by content hash.",
+        ge=0,
+    )
+    lease_seconds: int = Field(
+        default=60,
+        alias="VCON_LEASE_SECONDS",
+        title="Lease",
+        description="Seconds after which a batch whose run stopped beating gives its jobs back.",
+        ge=2,
+    )
+    max_attempts: int = Field(
+        default=5,
+        alias="VCON_MAX_ATTEMPTS",
+        title="Attempts",
+        description="How often a job may be leased before it counts as poison and goes to the dead queue.",
+        ge=1,
+    )
+    partitions_start: date = Field(
+        default=date(2024, 1, 1),
+        alias="VCON_PARTITIONS_START",
+        title="First day",
+        description="First daily partition of projections and historical sources (UTC).",
+    )
+
+    @property
+    def data_dir(self) -> Path:
+        """Where everything that is made at run time lives. Absolute."""
+        return (self.data_dir_setting or self.root / "dagster_home" / "data").absolute()
+
+    @property
+    def pipelines_dir(self) -> Path:
+        """Where definitions are read from. Absolute."""
+        return (self.pipelines_dir_setting or self.root / "pipelines").absolute()
+
+    @property
+    def dagster_home(self) -> Path:
+        """``DAGSTER_HOME``: the folder of dagster.yaml. Absolute, as Dagster demands."""
+        return (self.root / "dagster_home").absolute()
+
+    @property
+    def media_dir(self) -> Path:
+        """The media store's local folder."""
+        return self.data_dir / "media"
+
+    @property
+    def embedded_redis(self) -> bool:
+        """True if this installation starts its own Redis."""
+        return self.redis_url_setting is None
+
+    @property
+    def embedded_postgres(self) -> bool:
+        """True if this installation starts its own Postgres."""
+        return self.postgres_url_setting is None
+
+    def secret_path(self, name: str) -> Path:
+        """The file that holds a generated secret."""
+        return self.data_dir / "secrets" / name
+
+    def _secret(self, name: str) -> str:
+        try:
+            return self.secret_path(name).read_text().strip()
+        except FileNotFoundError:
+            raise SettingsError(
+                f"{self.secret_path(name)} does not exist: the embedded services of {self.data_dir} were never "
+                "started. Run 'vcon-platform up', or set REDIS_URL and POSTGRES_URL to servers of your own."
+            ) from None
+
+    def redis_url(self) -> str:
+        """Where Redis is. Raises :class:`SettingsError` when the embedded one was never started."""
+        if self.redis_url_setting is not None:
+            return self.redis_url_setting.get_secret_value()
+        return f"redis://:{quote(self._secret('redis_password'))}@127.0.0.1:{self.redis_port}/0"
+
+    def postgres_url(self) -> str:
+        """Where Postgres is, always with the driver named (what a bare ``postgresql://`` means depends on
+        SQLAlchemy's version). Raises :class:`SettingsError` when the embedded one was never started."""
+        if self.postgres_url_setting is not None:
+            url = self.postgres_url_setting.get_secret_value()
+            scheme, separator, rest = url.partition("://")
+            if not separator or scheme.partition("+")[0] not in ("postgres", "postgresql"):
+                raise SettingsError("POSTGRES_URL must look like postgresql://user:password@host:port/database")
+            return f"postgresql+psycopg2://{rest}"
+        return (
+            f"postgresql+psycopg2://postgres:{quote(self._secret('postgres_password'))}"
+            f"@127.0.0.1:{self.postgres_port}/postgres"
+        )
+
+    def dagster_postgres_url(self) -> str:
+        """Postgres for Dagster's own tables: same database, schema ``dagster``, so that a projection may be
+        called ``runs``."""
+        url = self.postgres_url()
+        return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Ddagster"
+
+
+def load_settings() -> Settings:
+    """Read the environment and ``.env`` now. Cheap; call it where a process or a resource starts."""
+    return Settings()

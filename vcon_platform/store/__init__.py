@@ -1,0 +1,1 @@
+"""2nd floor: where documents, media, queues and leases are kept."""

@@ -1,0 +1,114 @@
+"""The document: a :class:`Vcon` is a dict as orjson read it, plus the changes made to it since.
+
+Belongs here: reading members, and recording changes while applying them. Not here: checking bytes from outside
+(``parse.py``), making ids (``uuids.py``), hashes and encodings (``media.py``), the turn table (``turns.py``).
+
+Why changes are recorded: two pipelines may hold the same document at once. What is committed is therefore never
+the document but the list of changes; appends of two writers merge, a conflicting replace is refused and made
+again from a fresh read (``store/commit.lua``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+ARRAYS = ("parties", "dialog", "analysis", "attachments")
+ArrayName = Literal["parties", "dialog", "analysis", "attachments"]
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Add one element at the end of an array. Never conflicts."""
+
+    array: ArrayName
+    value: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Replace one element of an array, or a top-level member (``index`` None). Needs an unchanged revision."""
+
+    member: str
+    index: int | None
+    value: Any
+
+
+Change = Append | Put
+
+
+class Vcon:
+    """One conversation's document.
+
+    ``data`` is the 0.4.0 view as a plain dict (draft-ietf-vcon-vcon-core-03/-04); ``revision`` is the store's
+    revision it was read at (0: not stored yet); ``changes`` is what was done to it since, oldest first.
+    """
+
+    __slots__ = ("changes", "data", "revision")
+
+    def __init__(self, data: dict[str, Any], revision: int = 0, changes: Iterable[Change] = ()) -> None:
+        self.data = data
+        self.revision = revision
+        self.changes: list[Change] = []
+        for change in changes:
+            self.apply(change)
+
+    def __repr__(self) -> str:  # no content: documents are personal data
+        return f"Vcon({self.uuid!r}, revision={self.revision}, changes={len(self.changes)})"
+
+    @property
+    def uuid(self) -> str:
+        return str(self.data["uuid"])
+
+    @property
+    def created_at(self) -> str:
+        return str(self.data["created_at"])
+
+    @property
+    def parties(self) -> list[dict[str, Any]]:
+        return self.data.get("parties") or []
+
+    @property
+    def dialog(self) -> list[dict[str, Any]]:
+        return self.data.get("dialog") or []
+
+    @property
+    def analysis(self) -> list[dict[str, Any]]:
+        return self.data.get("analysis") or []
+
+    @property
+    def attachments(self) -> list[dict[str, Any]]:
+        return self.data.get("attachments") or []
+
+    def apply(self, change: Change) -> None:
+        """Make one change to ``data`` and remember it."""
+        match change:
+            case Append(array, value):
+                self.data.setdefault(array, []).append(value)
+            case Put(member, None, value):
+                self.data[member] = value
+            case Put(member, index, value):
+                self.data[member][index] = value
+        self.changes.append(change)
+
+    def append(self, array: ArrayName, value: dict[str, Any]) -> int:
+        """Append an element and give its index (valid until the document is committed)."""
+        self.apply(Append(array, value))
+        return len(self.data[array]) - 1
+
+    def put(self, member: str, value: Any, index: int | None = None) -> None:
+        """Replace a top-level member, or the element at ``index`` of an array."""
+        self.apply(Put(member, index, value))
+
+    def attachments_for(self, purpose: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Attachments of one purpose with their indexes (``type`` is the member's name before 0.4.0)."""
+        for index, attachment in enumerate(self.attachments):
+            if attachment.get("purpose", attachment.get("type")) == purpose:
+                yield index, attachment
+
+    def to_bytes(self) -> bytes:
+        """The document as compact JSON."""
+        return orjson.dumps(self.data)
