@@ -1,0 +1,86 @@
+"""The names of everything this platform keeps in Redis. One place, so that no two rooms disagree.
+
+``vcon:``, ``queue:`` and the channel ``vcon:created`` are a contract with outside readers (both existing servers
+use the same); the rest is ours.
+"""
+
+from __future__ import annotations
+
+import re
+
+from vcon_platform.errors import PlatformError
+
+OUTBOX = "ledger:outbox"
+"""Stream of ledger events on their way to Postgres."""
+LEASES = "leases"
+"""Sorted set: batch id by the time its lease ends (ms)."""
+ATTEMPTS = "attempts"
+"""Hash: how often a job was leased."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+class NameRefused(PlatformError):
+    """A queue's name that could collide with other keys or cannot be a Dagster name."""
+
+
+def document(uuid: str) -> str:
+    """RedisJSON: the vCon."""
+    return f"vcon:{uuid}"
+
+
+def meta(uuid: str) -> str:
+    """Hash: revision, day, adapter, source id of a vCon."""
+    return f"meta:{uuid}"
+
+
+def queue(name: str) -> str:
+    """List: the jobs of the pipeline of that name, head first."""
+    if not _NAME.fullmatch(name):
+        raise NameRefused(f"queue {name!r}: use letters, digits, '_', '.', '-' (at most 100, no colon)")
+    return f"queue:{name}"
+
+
+def dead(pipeline: str) -> str:
+    """List: the jobs that failed for good, each with its error."""
+    return f"dead:{pipeline}"
+
+
+def batch(batch_id: str) -> str:
+    """Hash: owner (the run that works on it) and queue of a leased batch."""
+    return f"batch:{batch_id}"
+
+
+def batch_jobs(batch_id: str) -> str:
+    """Hash: job id to job, the jobs of a batch that have no outcome yet."""
+    return f"batch:{batch_id}:jobs"
+
+
+def generations(projection: str) -> str:
+    """Hash: day to a counter that grows with every change of a row of that day."""
+    return f"rows:{projection}"
+
+
+def rows(projection: str, day: str) -> str:
+    """Hash: uuid to row hash, the rows that a projection has on a day."""
+    return f"rows:{projection}:{day}"
+
+
+def landed(projection: str, destination: str) -> str:
+    """Hash: day to the generation that a destination has landed."""
+    return f"landed:{projection}:{destination}"
+
+
+def result(digest: str) -> str:
+    """String: a paid-for result."""
+    return f"result:{digest}"
+
+
+def seen(adapter: str) -> str:
+    """Hash: source item to fingerprint, what an adapter has taken."""
+    return f"adapter:{adapter}:seen"
+
+
+def problems(adapter: str) -> str:
+    """Hash: source item to what is wrong with it, for records an adapter could not read."""
+    return f"adapter:{adapter}:problems"
