@@ -1,0 +1,120 @@
+"""Real servers for the suite: one Redis and one Postgres per test process, empty for every test that asks.
+
+``redis_url`` / ``redis_client`` empty Redis first; ``postgres_url`` is a fresh database with the platform's schemas;
+``settings`` points at both, with its data under the test's own folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg2
+import pytest
+import redis
+
+from tests.support import child, eventually, free_port
+from vcon_platform.services.identity import server_identity
+from vcon_platform.services.postgres import PostgresServer, create_schemas, libpq_url
+from vcon_platform.services.postgres_home import runnable_install
+from vcon_platform.services.redis import RedisServer
+from vcon_platform.settings import Settings
+
+_TEMPLATE = "vcon_template"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A short-named folder for server data that the servers' user may pass through."""
+    folder = Path(tempfile.mkdtemp(prefix="vcon-test-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_server(server_folder: Path) -> Iterator[RedisServer]:
+    """A running Redis with the JSON and search modules."""
+    server = RedisServer(server_folder / "redis", server_folder / "redis.conf", free_port(), "test-password")
+    server.prepare()
+    with child(server.command(), server_folder / "redis.log") as process:
+        eventually(lambda: server.why_not_ready(process.pid) is None, message="Redis is ready", interval=0.02)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_folder: Path) -> Iterator[PostgresServer]:
+    """A running Postgres, quick because it does not care for power cuts."""
+    identity = server_identity()
+    server = PostgresServer(
+        home=server_folder / "postgres",
+        install=runnable_install(identity, server_folder / "install"),
+        port=free_port(),
+        password="test-password",
+        identity=identity,
+        options=("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=32MB"),
+    )
+    server.prepare(sync=False)
+    with child(server.command(), server_folder / "postgres.log", stop_with=signal.SIGINT, identity=identity):
+        eventually(lambda: server.why_not_ready() is None, message="Postgres is ready", interval=0.02)
+        _execute(server, f"CREATE DATABASE {_TEMPLATE}")
+        create_schemas(server.url(_TEMPLATE))
+        yield server
+
+
+def _execute(server: PostgresServer, statement: str) -> None:
+    connection = psycopg2.connect(libpq_url(server.url()))
+    connection.autocommit = True
+    try:
+        connection.cursor().execute(statement)
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """Address of an empty Redis."""
+    with redis.Redis.from_url(redis_server.url) as connection:
+        connection.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator[redis.Redis]:
+    """A client of an empty Redis; replies are bytes."""
+    with redis.Redis.from_url(redis_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """Address of a fresh database with the schemas ``dagster`` and ``ledger``."""
+    name = f"test_{next(_numbers)}"
+    _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield postgres_server.url(name)
+    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's own environment must not decide what a test does."""
+    for name in list(os.environ):
+        if name.startswith("VCON_") or name in ("REDIS_URL", "POSTGRES_URL", "DAGSTER_HOME"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, redis_url: str, postgres_url: str) -> Settings:
+    """An installation of its own: both servers, data under ``tmp_path``, nothing from a ``.env``."""
+    return Settings(
+        _env_file=None,
+        data_dir_setting=tmp_path / "data",
+        redis_url_setting=redis_url,
+        postgres_url_setting=postgres_url,
+    )
