@@ -113,9 +113,9 @@ class Settings(BaseSettings):
         return (self.root / "dagster_home").absolute()
 
     @property
-    def media_dir(self) -> Path:
-        """The media store's local folder."""
-        return self.data_dir / "media"
+    def objects_dir(self) -> Path:
+        """The object store's local folder: media and checkpoints."""
+        return self.data_dir / "objects"
 
     @property
     def embedded_redis(self) -> bool:

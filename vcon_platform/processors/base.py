@@ -80,6 +80,7 @@ class ProcessorContext:
     results: ResultCache
     projections: Mapping[str, Projection]
     pipeline: str
+    pipeline_version: str = ""
 
 
 @dataclass(slots=True)

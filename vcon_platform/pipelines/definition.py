@@ -1,0 +1,144 @@
+"""What a pipeline is: a named, ordered list of processors with options, checked against the processors installed.
+
+The JSON of py_vcon_server is accepted unchanged (``pipeline_options``, ``processors[].processor_name``,
+``processors[].processor_options``; further members beside ``processor_name`` are remarks). YAML is the same thing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vcon_platform.errors import PlatformError
+from vcon_platform.processors.base import Processor, ProcessorOptions
+from vcon_platform.processors.registry import Registry
+
+REMARKS = ("comment", "label", "notes")
+
+
+class DefinitionError(PlatformError):
+    """A definition that cannot run. The message lists each fault as ``pointer: what is wrong``."""
+
+
+class PipelineOptions(BaseModel):
+    """Options of a pipeline as a whole."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: str = Field(default="", title="Label", description="A short name for people.")
+    notes: str = Field(default="", title="Notes", description="Remarks for people.")
+    comment: str = Field(default="", title="Comment", description="Remarks for people.")
+    save_vcons: bool = Field(
+        default=True, title="Save vCons", description="False: what processors changed is not committed."
+    )
+    timeout: float | None = Field(
+        default=None, ge=0, title="Timeout", description="Seconds after which Dagster ends a run. 0 or empty: none."
+    )
+    success_queue: str | None = Field(
+        default=None, title="Success queue", description="The queue that a job enters when it is done."
+    )
+    failure_queue: str | None = Field(
+        default=None,
+        title="Failure queue",
+        description="The queue that a failed job enters instead of dead:{pipeline}.",
+    )
+    batch_size: int = Field(
+        default=10_000,
+        ge=1,
+        le=10_000,
+        title="Batch size",
+        description="Most jobs that one run leases. Small where a processor takes seconds per conversation.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One processor of a pipeline. ``name`` is the processor's, with ``_{index}`` when it occurs twice."""
+
+    name: str
+    processor: type[Processor[Any]]
+    options: ProcessorOptions
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A pipeline that can run. ``version`` is a hash of its canonical JSON."""
+
+    name: str
+    options: PipelineOptions
+    steps: tuple[Step, ...]
+    version: str
+
+
+def hash_of(value: Any) -> str:
+    """A short, stable hash of a JSON value: member order does not matter."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+
+
+def _did_you_mean(word: str, choices: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(choices), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _faults(error: ValidationError, where: str, model: type[BaseModel]) -> list[str]:
+    faults = []
+    for detail in error.errors(include_url=False, include_input=False):
+        place = "/".join([where, *map(str, detail["loc"])])
+        if detail["type"] == "extra_forbidden":
+            unknown = str(detail["loc"][-1])
+            choices = list(model.model_fields)
+            faults.append(f"{place}: no such option{_did_you_mean(unknown, choices)}; there are {', '.join(choices)}")
+        else:
+            faults.append(f"{place}: {detail['msg']}")
+    return faults
+
+
+def read_definition(name: str, raw: Any, registry: Registry) -> Definition:
+    """Check a definition against the processors installed. Raises :class:`DefinitionError` naming every fault."""
+    if not name.replace("_", "").isalnum() or not name.isascii():
+        raise DefinitionError(f"pipeline {name!r}: a name has letters, digits and '_' only (it names Dagster's job)")
+    if not isinstance(raw, dict):
+        raise DefinitionError("/: a definition is an object with 'processors' and 'pipeline_options'")
+    faults: list[str] = []
+    if unknown := set(raw) - {"name", "pipeline_options", "processors", *REMARKS}:
+        faults += [
+            f"/{key}: no such member{_did_you_mean(key, ('pipeline_options', 'processors'))}" for key in sorted(unknown)
+        ]
+    options = PipelineOptions()
+    try:
+        options = PipelineOptions.model_validate(raw.get("pipeline_options") or {})
+    except ValidationError as error:
+        faults += _faults(error, "/pipeline_options", PipelineOptions)
+    entries = raw.get("processors")
+    if not isinstance(entries, list):
+        faults.append("/processors: must be a list of {processor_name, processor_options}")
+        entries = []
+    names = [entry.get("processor_name") if isinstance(entry, dict) else None for entry in entries]
+    steps: list[Step] = []
+    for index, entry in enumerate(entries):
+        where, processor_name = f"/processors/{index}", names[index]
+        if not isinstance(processor_name, str):
+            faults.append(f"{where}/processor_name: must be the name of a processor")
+            continue
+        try:
+            processor = registry.get(processor_name)
+        except PlatformError as error:
+            faults.append(f"{where}/processor_name: {error}")
+            continue
+        try:
+            step_options = processor.options.model_validate(entry.get("processor_options") or {})
+        except ValidationError as error:
+            faults += _faults(error, f"{where}/processor_options", processor.options)
+            continue
+        step_name = processor_name if names.count(processor_name) == 1 else f"{processor_name}_{index}"
+        steps.append(Step(step_name, processor, step_options, str(entry.get("comment", ""))))
+    if faults:
+        raise DefinitionError("; ".join(faults))
+    return Definition(name=name, options=options, steps=tuple(steps), version=hash_of(raw))
