@@ -101,6 +101,12 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+def data_dir(server_folder: Path) -> Path:
+    """An empty data folder for an installation that starts its own servers (their user can reach it)."""
+    return Path(tempfile.mkdtemp(prefix="data-", dir=server_folder))
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """The developer's own environment must not decide what a test does."""

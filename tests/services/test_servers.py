@@ -73,9 +73,8 @@ def test_the_readiness_probe_says_when_the_password_is_wrong(
     assert stranger.why_not_ready() == "it refuses the password"
 
 
-def test_no_password_stands_in_a_command_line_and_secret_files_are_private(tmp_path: Path) -> None:
-    settings = Settings(_env_file=None, data_dir_setting=tmp_path / "data")
-    tmp_path.chmod(0o711)
+def test_no_password_stands_in_a_command_line_and_secret_files_are_private(data_dir: Path) -> None:
+    settings = Settings(_env_file=None, data_dir_setting=data_dir)
     server, database = embedded_redis(settings), embedded_postgres(settings)
     server.prepare()
     for name in ("redis_password", "postgres_password"):
@@ -87,8 +86,8 @@ def test_no_password_stands_in_a_command_line_and_secret_files_are_private(tmp_p
     assert not any(database.password in part for part in database.command())
 
 
-def test_the_settings_find_the_embedded_servers_by_the_generated_secrets(tmp_path: Path) -> None:
-    settings = Settings(_env_file=None, data_dir_setting=tmp_path / "data")
+def test_the_settings_find_the_embedded_servers_by_the_generated_secrets(data_dir: Path) -> None:
+    settings = Settings(_env_file=None, data_dir_setting=data_dir)
     server, database = embedded_redis(settings), embedded_postgres(settings)
     assert settings.redis_url() == server.url
     assert settings.postgres_url() == database.url()

@@ -132,7 +132,10 @@ def create_schemas(url: str) -> None:
     with contextlib.closing(psycopg2.connect(libpq_url(url), connect_timeout=10)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            for name in SCHEMAS:
+            # Asked first, because a user without the right to create schemas may well use existing ones.
+            cursor.execute("SELECT nspname FROM pg_namespace")
+            existing = {row[0] for row in cursor.fetchall()}
+            for name in sorted(set(SCHEMAS) - existing):
                 # IF NOT EXISTS is no lock: two starts at once may both try, and the second one's error is success.
                 with contextlib.suppress(psycopg2.errors.UniqueViolation):
                     cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))

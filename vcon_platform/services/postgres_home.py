@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vcon_platform.services.binaries import postgres_install
 from vcon_platform.services.errors import ServiceError
-from vcon_platform.services.files import write_private
+from vcon_platform.services.files import private_folder, write_private
 from vcon_platform.services.identity import Identity, run_as
 
 #: Not /var/tmp: machines clear old files there, and a database's old files are still its data.
@@ -52,9 +52,8 @@ def find_postgres_home(data_dir: Path, identity: Identity | None, fallback_root:
             f"{usual} holds a database, but user {identity.name}, which Postgres runs as, cannot reach it any more. "
             "Give every folder above it the x permission again, or move the data folder and set VCON_DATA_DIR."
         )
-    fallback_root.mkdir(parents=True, exist_ok=True)
-    fallback_root.chmod(0o711)
-    elsewhere = Path(tempfile.mkdtemp(prefix="postgres-", dir=fallback_root))
+    root = private_folder(fallback_root or FALLBACK_ROOT, 0o711)
+    elsewhere = Path(tempfile.mkdtemp(prefix="postgres-", dir=root))
     elsewhere.chmod(0o711)
     write_private(record, f"{elsewhere}\n")
     return _outside(elsewhere, data_dir, identity)
