@@ -1,0 +1,71 @@
+"""``vcon-platform processors``: which processors there are, and what each can be told.
+
+Belongs here: printing. What is printed comes from the classes alone (:mod:`vcon_platform.processors.describe`).
+"""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vcon_platform.processors.describe import describe
+from vcon_platform.processors.registry import UnknownProcessor, load_processors
+
+app = typer.Typer(no_args_is_help=True, help="The processors that pipelines are made of.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@app.command("list")
+def list_processors(as_json: AsJson = False) -> None:
+    """List the processors that can stand in a pipeline."""
+    registry = load_processors()
+    if as_json:
+        typer.echo(json.dumps({"processors": [describe(cls) for cls in registry], "broken": dict(registry.broken)}))
+        return
+    table = Table(box=None, header_style="bold")
+    for header in ("processor", "version", "effects", "what it does"):
+        table.add_column(header, overflow="fold")
+    for cls in registry:
+        about = describe(cls)
+        effects = ", ".join(name for name, on in about["effects"].items() if on)
+        table.add_row(about["name"], about["version"], effects.replace("_", " "), escape(about["description"]))
+    Console().print(table)
+    if registry.broken:
+        for name, reason in registry.broken.items():
+            Console(stderr=True).print(f"[red]{escape(name)} cannot be used:[/red] {escape(reason)}")
+    typer.echo("\nOptions of one: vcon-platform processors show NAME")
+
+
+@app.command("show")
+def show_processor(
+    name: Annotated[str, typer.Argument(help="The processor's name, as in a pipeline definition.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one processor with its options."""
+    try:
+        about = describe(load_processors().get(name))
+    except UnknownProcessor as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(json.dumps(about))
+        return
+    console = Console()
+    effects = [effect.replace("_", " ") for effect, on in about["effects"].items() if on]
+    console.print(f"[bold]{about['name']}[/bold] {about['version']}: {escape(about['title'])}", highlight=False)
+    console.print(escape(about["description"]), highlight=False)
+    console.print(f"Effects: {', '.join(effects) or 'none'}\n", highlight=False)
+    table = Table(box=None, header_style="bold")
+    for header in ("option", "type", "default", "meaning"):
+        table.add_column(header, overflow="fold")
+    for option in about["options"]:
+        table.add_row(option["name"], escape(option["type"]), _default(option), escape(option["description"]))
+    console.print(table)
+
+
+def _default(option: dict[str, Any]) -> str:
+    return "[bold]required[/bold]" if option["required"] else escape(json.dumps(option["default"], ensure_ascii=False))

@@ -1,0 +1,160 @@
+"""The standard tests of a processor: what the platform relies on, whoever wrote it.
+
+    TestMyProcessor = processor_tests(MyProcessor, example_io=make_io, options={"words": ["x"]})
+
+Belongs here: rules that hold for every processor. Not here: what one processor is for, which its own tests say.
+Needs pytest, so import it from tests only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import ValidationError
+
+from vcon_platform.processors.base import NotApplicable, Processor, ProcessorError, ProcessorIO
+from vcon_platform.vcon.document import Vcon
+
+MakeIO = Callable[[], ProcessorIO]
+
+_UUID, _TIME = "018f3a2b-4c5d-8e6f-9012-3456789abcde", "2026-09-01T12:00:00Z"
+
+HOSTILE_DOCUMENTS: Mapping[str, dict[str, Any]] = {
+    "nothing but the uuid": {},
+    "null arrays": {"parties": None, "dialog": None, "analysis": None, "attachments": None},
+    "elements that are no objects": {"parties": [None], "dialog": [None, 1], "analysis": ["x"], "attachments": [[]]},
+    "members of wrong types": {
+        "parties": [{"name": ["a"], "tel": 5}],
+        "dialog": [{"type": ["recording"], "body": {"a": 1}, "parties": "all", "start": 7}],
+        "analysis": [{"type": {}, "dialog": "0", "body": 3.5}],
+        "attachments": [{"purpose": 1, "body": None}],
+    },
+    "a recording that is none": {
+        "dialog": [{"type": "recording", "body": "bm90IGF1ZGlv", "encoding": "base64url", "parties": [0, 99]}],
+    },
+    "a recording that is not base64url": {"dialog": [{"type": "recording", "body": "***", "encoding": "base64url"}]},
+    "indexes that point nowhere": {
+        "parties": [{}],
+        "dialog": [{"type": "text", "body": "hello", "parties": [7, [8, None]], "originator": -1}],
+        "analysis": [{"type": "transcript", "dialog": [99], "body": [{"speaker": -3, "message": "hi", "start": "x"}]}],
+    },
+    "characters that trip terminals": {
+        "parties": [{"name": "\u202eEvil\u200b"}],
+        "dialog": [{"type": "text", "body": "\x00 =HYPERLINK(1) \U0001f600\u0301", "parties": [0]}],
+    },
+}
+"""Documents as they come from outside. A processor may refuse them with a ProcessorError; it may not fall over."""
+
+
+def processor_tests(
+    processor_class: type[Processor[Any]],
+    *,
+    example_io: MakeIO,
+    options: Mapping[str, Any] | None = None,
+    failing_io: MakeIO | None = None,
+    make: Callable[[], Processor[Any]] | None = None,
+) -> type:
+    """A pytest class with the standard tests.
+
+    ``example_io`` makes a fresh input that the processor has work with, ``options`` are its options then;
+    ``failing_io`` makes one on which it must raise; ``make`` builds the instance where the class needs a test double.
+    """
+    build = make or processor_class
+    chosen = dict(options or {})
+
+    def run(io: ProcessorIO) -> ProcessorIO:
+        return build().process(io, processor_class.options.model_validate(chosen))
+
+    class StandardTests:
+        def test_says_what_it_is(self) -> None:
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", processor_class.name):
+                pytest.fail("name: lower-case letters, digits and '_', beginning with a letter (it names Dagster's op)")
+            if not re.fullmatch(r"\d+(\.\d+){0,2}", processor_class.version):
+                pytest.fail("version: numbers with dots; the result cache and the ledger know results by it")
+            if not processor_class.title or not processor_class.description:
+                pytest.fail("title and description must be set: they are all a user sees")
+
+        def test_every_option_explains_itself(self) -> None:
+            for name, field in processor_class.options.model_fields.items():
+                if not field.title or not field.description:
+                    pytest.fail(f"option {name}: title and description must be set")
+
+        def test_defaults_are_valid_and_the_schema_is_json(self) -> None:
+            orjson.dumps(processor_class.options.model_json_schema())
+            given = processor_class.options.model_validate(chosen)
+            if processor_class.options.model_validate(given.model_dump(mode="json")) != given:
+                pytest.fail("options must survive a round trip through JSON: that is how definitions hold them")
+
+        def test_refuses_options_it_does_not_know(self) -> None:
+            with pytest.raises(ValidationError):
+                processor_class.options.model_validate({**chosen, "no_such_option": 1})
+
+        def test_same_input_twice_has_the_same_effect(self) -> None:
+            first, second = run(example_io()), run(example_io())
+            if _outcome(first) != _outcome(second):
+                pytest.fail("two runs on equal inputs differ: a retry would give another result")
+
+        def test_every_change_is_recorded(self) -> None:
+            io = example_io()
+            before = [deepcopy(vcon.data) for vcon in io.vcons]
+            after = run(io)
+            for data, vcon in zip(before, after.vcons, strict=False):
+                if Vcon(data, changes=deepcopy(vcon.changes)).data != vcon.data:
+                    pytest.fail("the document was changed past Vcon.append and Vcon.put: such a change is lost")
+
+        def test_does_only_what_it_declares(self) -> None:
+            after = run(example_io())
+            if any(vcon.changes for vcon in after.vcons) and not processor_class.effects.changes:
+                pytest.fail("it changes vCons, but its effects do not say so")
+            if after.dropped is not None and not processor_class.effects.may_drop:
+                pytest.fail("it drops conversations, but its effects do not say so")
+
+        @pytest.mark.parametrize("what", HOSTILE_DOCUMENTS)
+        def test_does_not_fall_over_documents_from_outside(self, what: str) -> None:
+            io = example_io()
+            data = {"uuid": _UUID, "created_at": _TIME, **deepcopy(HOSTILE_DOCUMENTS[what])}
+            io.vcons[:] = [Vcon(data)]
+            _run_or_refuse(run, io)
+
+        def test_leaves_the_vcon_untouched_when_it_fails(self) -> None:
+            if failing_io is None:
+                return
+            io = failing_io()
+            if not _run_or_refuse(run, io):
+                pytest.fail("failing_io must make the processor raise a ProcessorError")
+
+    StandardTests.__name__ = StandardTests.__qualname__ = f"Test{processor_class.__name__}Standard"
+    return StandardTests
+
+
+def _run_or_refuse(run: Callable[[ProcessorIO], ProcessorIO], io: ProcessorIO) -> bool:
+    """Run; True if it refused. A refusal must be a sentence and leave vCons and parameters as they were."""
+    before = deepcopy(([vcon.data for vcon in io.vcons], io.parameters))
+    try:
+        run(io)
+    except ProcessorError as error:
+        if not str(error):
+            pytest.fail("an error must say what is wrong")
+        after = ([vcon.data for vcon in io.vcons], io.parameters)
+        if after != before or any(vcon.changes for vcon in io.vcons):
+            pytest.fail(f"it raised {type(error).__name__} after it had changed something")
+        return not isinstance(error, NotApplicable)
+    return False
+
+
+def _outcome(io: ProcessorIO) -> Any:
+    return [_timeless(vcon.data) for vcon in io.vcons], io.parameters, io.dropped
+
+
+def _timeless(value: Any) -> Any:
+    """The value without the moments at which something was written down, which may differ between two runs: the
+    start of an attachment is one (text), the start of a word is none (a number)."""
+    if isinstance(value, dict):
+        moments = {k for k in ("processed_at", "start", "updated_at") if isinstance(value.get(k), str)}
+        return {k: _timeless(v) for k, v in value.items() if k not in moments}
+    return [_timeless(item) for item in value] if isinstance(value, list) else value
