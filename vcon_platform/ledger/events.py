@@ -7,13 +7,15 @@ ledger. An event is made where the thing happens and travels inside the same Red
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import orjson
 
+from vcon_platform.ledger.errors import EventRefused
 from vcon_platform.vcon.uuids import new_uuid
 
 
@@ -57,3 +59,99 @@ class LedgerEvent:
     def to_bytes(self) -> bytes:
         """The event as compact JSON, as the outbox holds it."""
         return orjson.dumps(asdict(self))
+
+
+_MEMBERS = frozenset(member.name for member in fields(LedgerEvent))
+_NAMES = (
+    "pipeline",
+    "pipeline_version",
+    "processor",
+    "processor_version",
+    "options_hash",
+    "batch_id",
+    "run_id",
+)
+_LONGEST_NAME = 500  # characters; a Postgres index cannot hold text without a limit
+_LARGEST_DETAIL = 1 << 20  # bytes of JSON; an event says what happened, it does not carry the thing
+
+
+def read_event(value: Any) -> LedgerEvent:
+    """An event from the outbox (a JSON object, or its bytes), checked so that Postgres is sure to take it. U+0000 is
+    left out, which Postgres cannot hold. Raises :class:`EventRefused`."""
+    if isinstance(value, bytes | str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise EventRefused("an event is not JSON") from None
+    if not isinstance(value, dict):
+        raise EventRefused("an event is not a JSON object")
+    unknown = value.keys() - _MEMBERS
+    if unknown:
+        raise EventRefused(f"an event has {len(unknown)} members that the ledger does not know")
+    revision, detail = value.get("revision"), value.get("detail", {})
+    if revision is not None and (type(revision) is not int or not 0 <= revision < 1 << 63):
+        raise EventRefused("/revision is no number from 0 on")
+    if not isinstance(detail, dict):
+        raise EventRefused("/detail is no object")
+    return LedgerEvent(
+        vcon_uuid=_uuid(value, "vcon_uuid"),
+        event=_kind(value.get("event")),
+        revision=revision,
+        detail=_detail(detail),
+        at=_time(value.get("at")),
+        event_id=_uuid(value, "event_id"),
+        **{name: _name(value, name) for name in _NAMES},
+    )
+
+
+def _uuid(value: dict[str, Any], member: str) -> str:
+    try:
+        return str(UUID(value[member]))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise EventRefused(f"/{member} is no uuid") from None
+
+
+def _kind(value: Any) -> EventKind:
+    try:
+        return EventKind(value)
+    except ValueError:
+        raise EventRefused(f"/event is none of {', '.join(EventKind)}") from None
+
+
+def _time(value: Any) -> str:
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise EventRefused("/at has no offset from UTC")
+        return moment.astimezone(UTC).isoformat()
+    except (TypeError, ValueError, OverflowError):
+        raise EventRefused("/at is no RFC 3339 time") from None
+
+
+def _name(value: dict[str, Any], member: str) -> str | None:
+    text = value.get(member)
+    if text is None:
+        return None
+    if not isinstance(text, str) or len(text) > _LONGEST_NAME:
+        raise EventRefused(f"/{member} is no text of at most {_LONGEST_NAME} characters")
+    return text.replace("\0", "")
+
+
+def _detail(detail: dict[str, Any]) -> dict[str, Any]:
+    try:
+        size = len(orjson.dumps(detail))
+    except (TypeError, ValueError):
+        raise EventRefused("/detail is not JSON") from None
+    if size > _LARGEST_DETAIL:
+        raise EventRefused(f"/detail is larger than {_LARGEST_DETAIL} bytes")
+    return {name.replace("\0", ""): _without_nul(item) for name, item in detail.items()}
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {name.replace("\0", ""): _without_nul(item) for name, item in value.items()}
+    return value
