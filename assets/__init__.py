@@ -1,1 +1,4 @@
-"""Dagster assets: what exists in this deployment. Thin: translates between Dagster and the library, holds no business rule."""
+"""Dagster assets of this deployment: what exists here.
+
+Thin: they translate between Dagster and the library and hold no business rule.
+"""

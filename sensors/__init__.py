@@ -1,1 +1,4 @@
-"""Dagster sensors: what exists in this deployment. Thin: translates between Dagster and the library, holds no business rule."""
+"""Dagster sensors of this deployment: what exists here.
+
+Thin: they translate between Dagster and the library and hold no business rule.
+"""

@@ -41,9 +41,7 @@ def sources(folder: Path) -> dict[str, str]:
     """File name to text of every definition file in a folder (not in its sub folders)."""
     if not folder.is_dir():
         return {}
-    return {
-        path.name: path.read_text(encoding="utf-8") for path in sorted(folder.iterdir()) if path.suffix in SUFFIXES
-    }
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.iterdir()) if path.suffix in SUFFIXES}
 
 
 def parse_text(file: str, text: str) -> Any:

@@ -299,9 +299,7 @@ class Engine:
             ]
         )
 
-    def _commits(
-        self, definition: Definition, batch: Batch, item: Item, pristine: Mapping[str, Vcon]
-    ) -> list[Commit]:
+    def _commits(self, definition: Definition, batch: Batch, item: Item, pristine: Mapping[str, Vcon]) -> list[Commit]:
         verdict = item.verdict
         assert verdict is not None  # noqa: S101 - settle gave one to every item
         failed = verdict.ending == "failed"

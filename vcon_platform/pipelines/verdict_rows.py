@@ -8,12 +8,13 @@ reaches the processor that once wrote its row (the word list was changed, it is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from vcon_platform.pipelines.batch import Verdict
 from vcon_platform.pipelines.definition import Definition
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.outcome import Outcome
-from vcon_platform.projections.rows import PURPOSE, build_row, put_row, row_from_attachment, withdraw_row
+from vcon_platform.projections.rows import PURPOSE, build_row, put_row
 from vcon_platform.store.documents import RowMark
 from vcon_platform.vcon.document import Append, Put, Vcon
 
@@ -40,23 +41,28 @@ class RowWriter:
                 continue
             if projection.rows == "conversation":
                 put_row(vcon, build_row(projection, vcon, outcome), projection)
-            elif verdict.ending == "filtered" and not _written_now(vcon, projection.name):
-                withdraw_row(vcon, projection)
+            elif verdict.ending == "filtered" and all(mark.projection != projection.name for mark in row_marks(vcon)):
+                _withdraw(vcon, projection.name)
 
 
-def _written_now(vcon: Vcon, projection: str) -> bool:
-    return any(mark.projection == projection for mark in row_marks(vcon))
+def _withdraw(vcon: Vcon, projection: str) -> None:
+    """Empty the projection's attachments in place: indexes are positions, so nothing is ever removed."""
+    for index, attachment in list(vcon.attachments_for(PURPOSE)):
+        body = attachment.get("body")
+        if isinstance(body, dict) and body.get("projection") == projection and body.get("hash"):
+            vcon.put("attachments", {**attachment, "body": {**body, "hash": "", "row": None}}, index)
 
 
 def row_marks(vcon: Vcon) -> list[RowMark]:
-    """The rows that the vCon's pending changes write or withdraw, the last word on each."""
+    """The rows that the vCon's pending changes write or withdraw (hash ""), the last word on each."""
     marks: dict[str, RowMark] = {}
     for change in vcon.changes:
         match change:
-            case Append("attachments", value) | Put("attachments", _, value) if value.get("purpose") == PURPOSE:
-                row = row_from_attachment(value, vcon.uuid)
-                if row is not None:
-                    marks[row.projection] = RowMark(row.projection, row.day, vcon.uuid, row.hash)
+            case Append("attachments", attachment) | Put("attachments", _, attachment) if (
+                attachment.get("purpose") == PURPOSE
+            ):
+                body: dict[str, Any] = attachment["body"]
+                marks[body["projection"]] = RowMark(body["projection"], body["day"], vcon.uuid, body["hash"])
             case _:
                 pass
     return list(marks.values())

@@ -5,7 +5,7 @@ Belongs here: where the rows come from and what is remembered afterwards. Compar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from vcon_platform.ledger.events import EventKind, LedgerEvent
@@ -24,21 +24,26 @@ def land(
     *,
     index: RowIndex,
     documents: DocumentStore,
+    record: Callable[[Sequence[LedgerEvent]], object],
     run_id: str,
-) -> tuple[Landed, list[LedgerEvent]]:
-    """Land these days (ISO) and give what was done, with the ledger's events of it. Idempotent.
+) -> Landed:
+    """Land these days (ISO), ``record`` what was landed, and say what was done. Idempotent.
 
     The days' counters are read before the rows: a row that changes meanwhile leaves its day behind, and it is landed
-    again. Raises what the destination raises; nothing is remembered then.
+    again. Raises what the destination and ``record`` raise; the days stay behind then.
     """
     generations = index.generations(projection.name, days)
     expected = index.rows(projection.name, generations)
     landed = reconcile(projection, destination, days, expected, lambda uuids: _rows(documents, projection, uuids))
-    index.landed(projection.name, destination.kind, generations)
     target = f"{destination.kind}:{destination.target(projection)}"
-    return landed, [*_events(landed.written, EventKind.PROJECTED, projection, target, expected, run_id)] + [
-        *_events(landed.deleted, EventKind.UNPROJECTED, projection, target, {}, run_id)
-    ]
+    record(
+        [
+            *_events(landed.written, EventKind.PROJECTED, projection, target, expected, run_id),
+            *_events(landed.deleted, EventKind.UNPROJECTED, projection, target, {}, run_id),
+        ]
+    )
+    index.landed(projection.name, destination.kind, generations)
+    return landed
 
 
 def _rows(documents: DocumentStore, projection: Projection, uuids: Sequence[str]) -> Iterable[Row]:

@@ -24,8 +24,11 @@ def _assemble(milliseconds: int, version: int, bits: int) -> str:
 
 
 def new_uuid() -> str:
-    """A fresh uuid: version 7, 48 bits of milliseconds, 74 random bits."""
-    return _assemble(time.time_ns() // 1_000_000, 7, int.from_bytes(os.urandom(10)))
+    """A fresh uuid: version 7, 48 bits of milliseconds, 12 of their fraction (RFC 9562 section 6.2, method 3: ids made
+    one after the other in a process sort in that order), 62 random bits."""
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    fraction = (nanoseconds << 12) // 1_000_000
+    return _assemble(milliseconds, 7, fraction << 62 | int.from_bytes(os.urandom(8)) >> 2)
 
 
 def derived_uuid(at: datetime, *parts: str) -> str:

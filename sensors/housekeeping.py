@@ -1,0 +1,29 @@
+"""Housekeeping: gives back the jobs of runs that died, ships the ledger, sweeps what is old."""
+
+import dagster as dg
+
+from vcon_platform.ledger.outbox import ship
+from vcon_platform.ledger.store import Ledger
+from vcon_platform.orchestration.runtime import runtime
+
+SWEEP_EVERY_TICKS = 720
+"""About once an hour at one tick in 5 s."""
+
+
+@dg.sensor(
+    name="housekeeping",
+    description="Hands back the jobs of batches whose run stopped beating, ships ledger events to Postgres, and "
+    "deletes old checkpoints.",
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    required_resource_keys={"redis", "object_store", "postgres"},
+)
+def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """One tick. It never asks for a run; what it did stands in the tick's reason."""
+    run = runtime(context.resources.redis, context.resources.object_store, {})
+    handed_back = sum(run.queues.expire().values())
+    shipped = ship(run.client, Ledger(context.resources.postgres.engine()))
+    tick = int(context.cursor) if (context.cursor or "").isdigit() else 0
+    swept = run.checkpoints.sweep() if tick % SWEEP_EVERY_TICKS == 0 else 0
+    context.update_cursor(str(tick + 1))
+    return dg.SkipReason(f"{handed_back} jobs handed back, {shipped} ledger events shipped, {swept} checkpoints swept")

@@ -1,0 +1,165 @@
+"""Documents: creating and committing are all or nothing, and no writer overwrites another."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from redis import Redis
+
+from vcon_platform.store import keys
+from vcon_platform.store.documents import (
+    Commit,
+    Committed,
+    Created,
+    DocumentStore,
+    Fence,
+    Missing,
+    NewVcon,
+    RowMark,
+)
+from vcon_platform.store.rows import RowIndex
+from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.uuids import new_uuid
+
+
+def _vcon() -> Vcon:
+    return Vcon(
+        {
+            "uuid": new_uuid(),
+            "created_at": "2026-11-02T09:00:00+00:00",
+            "parties": [{"tel": "+15550100"}],
+            "dialog": [],
+            "analysis": [],
+            "attachments": [],
+        }
+    )
+
+
+@pytest.fixture
+def store(redis_client: Redis) -> DocumentStore:
+    return DocumentStore(redis_client)
+
+
+def _create(store: DocumentStore, vcon: Vcon | None = None, **rest: object) -> Vcon:
+    new = NewVcon(vcon or _vcon(), **rest)  # type: ignore[arg-type]
+    list(store.create([new]))
+    return store.read_one(new.vcon.uuid)
+
+
+def _outcome(store: DocumentStore, commit: Commit) -> Committed:
+    [(_, outcome)] = list(store.commit([commit]))
+    return outcome
+
+
+def test_a_new_vcon_is_redis_json_under_its_uuid(store: DocumentStore, redis_client: Redis) -> None:
+    vcon = _create(store)
+    raw = redis_client.execute_command("JSON.GET", f"vcon:{vcon.uuid}")  # type: ignore[no-untyped-call]
+    assert orjson.loads(raw) == vcon.data
+
+
+def test_a_new_vcon_enters_its_queues_and_is_recorded_with_it(store: DocumentStore, redis_client: Redis) -> None:
+    vcon = _create(store, queues=["recall", "other"], events=[b'{"event":"created"}'])
+    for queue in ("recall", "other"):
+        [job] = redis_client.lrange(keys.queue(queue), 0, -1)
+        assert orjson.loads(job)["vcon_uuid"] == [vcon.uuid]
+    [(_, fields)] = redis_client.xrange(keys.OUTBOX)
+    assert orjson.loads(fields[b"events"]) == [{"event": "created"}]
+
+
+def test_creating_a_known_vcon_changes_nothing(store: DocumentStore, redis_client: Redis) -> None:
+    first = _create(store, queues=["recall"])
+    other = Vcon({**first.data, "subject": "somebody else's"})
+    assert list(store.create([NewVcon(other, queues=["recall"], events=[b"{}"])])) == [(first.uuid, Created.KNOWN)]
+    assert store.read_one(first.uuid).data == first.data
+    assert redis_client.llen(keys.queue("recall")) == 1
+    assert redis_client.xlen(keys.OUTBOX) == 0
+
+
+def test_reading_an_unknown_uuid_says_so(store: DocumentStore) -> None:
+    with pytest.raises(Missing, match="is not in the store"):
+        store.read_one(new_uuid())
+
+
+def test_appends_of_two_writers_are_both_kept(store: DocumentStore) -> None:
+    uuid = _create(store).uuid
+    one, two = store.read_one(uuid), store.read_one(uuid)
+    one.append("analysis", {"type": "transcript"})
+    two.append("analysis", {"type": "summary"})
+    assert [_outcome(store, Commit(vcon)) for vcon in (one, two)] == [Committed.OK, Committed.OK]
+    merged = store.read_one(uuid)
+    assert [entry["type"] for entry in merged.analysis] == ["transcript", "summary"]
+    assert merged.revision == 3
+
+
+def test_replacing_on_an_old_revision_is_refused_and_changes_nothing(store: DocumentStore) -> None:
+    uuid = _create(store).uuid
+    one, two = store.read_one(uuid), store.read_one(uuid)
+    one.put("subject", "first")
+    two.put("subject", "second")
+    two.append("analysis", {"type": "summary"})
+    assert _outcome(store, Commit(one)) is Committed.OK
+    assert _outcome(store, Commit(two, events=[b"{}"])) is Committed.CONFLICT
+    after = store.read_one(uuid)
+    assert after.data["subject"] == "first"
+    assert after.analysis == []
+
+
+def test_an_array_that_is_missing_or_null_is_begun(store: DocumentStore) -> None:
+    vcon = Vcon({"uuid": new_uuid(), "created_at": "2026-11-02T09:00:00Z", "attachments": None})
+    uuid = _create(store, vcon).uuid
+    fresh = store.read_one(uuid)
+    fresh.data["attachments"] = []
+    fresh.append("attachments", {"purpose": "a"})
+    fresh.append("analysis", {"type": "b"})
+    assert _outcome(store, Commit(fresh)) is Committed.OK
+    assert store.read_one(uuid).attachments == [{"purpose": "a"}]
+    assert store.read_one(uuid).analysis == [{"type": "b"}]
+
+
+def test_a_commit_without_changes_keeps_the_revision(store: DocumentStore) -> None:
+    vcon = _create(store)
+    assert _outcome(store, Commit(vcon, events=[b"{}"])) is Committed.OK
+    assert store.read_one(vcon.uuid).revision == 1
+
+
+def test_changing_a_vcon_that_is_gone_is_told(store: DocumentStore) -> None:
+    vcon = _vcon()
+    vcon.append("analysis", {})
+    assert _outcome(store, Commit(vcon)) is Committed.MISSING
+
+
+def test_a_commit_of_a_run_that_lost_its_lease_changes_nothing(store: DocumentStore, redis_client: Redis) -> None:
+    vcon = _create(store)
+    redis_client.hset(keys.batch("b"), mapping={"owner": "run-2", "queue": "recall"})
+    vcon.append("analysis", {"type": "summary"})
+    assert _outcome(store, Commit(vcon, Fence("b", "run-1"))) is Committed.LOST
+    assert store.read_one(vcon.uuid).analysis == []
+
+
+def test_rows_pushes_and_channels_come_with_the_commit(store: DocumentStore, redis_client: Redis) -> None:
+    vcon = _create(store)
+    listener = redis_client.pubsub()
+    listener.subscribe("pipeline:recall:done")
+    assert listener.get_message(timeout=5)["type"] == "subscribe"
+    row = RowMark("calls", "2026-11-02", vcon.uuid, "h1")
+    commit = Commit(vcon, rows=[row], pushes=[("queue:next", b"{}")], channels=["pipeline:recall:done"])
+    assert _outcome(store, commit) is Committed.OK
+    assert RowIndex(redis_client).rows("calls", ["2026-11-02"]) == {vcon.uuid: "h1"}
+    assert redis_client.lrange("queue:next", 0, -1) == [b"{}"]
+    assert listener.get_message(timeout=5)["data"] == vcon.uuid.encode()
+
+
+def test_a_day_is_behind_until_its_latest_change_has_landed(store: DocumentStore, redis_client: Redis) -> None:
+    vcon, index = _create(store), RowIndex(redis_client)
+    _outcome(store, Commit(vcon, rows=[RowMark("calls", "2026-11-02", vcon.uuid, "h1")]))
+    generations = index.generations("calls", ["2026-11-02"])
+    _outcome(store, Commit(vcon, rows=[RowMark("calls", "2026-11-02", vcon.uuid, "h2")]))
+    index.landed("calls", "postgres", generations)  # what was read before the second change
+    assert index.behind("calls", "postgres") == ["2026-11-02"]
+    index.landed("calls", "postgres", index.generations("calls", ["2026-11-02"]))
+    assert index.behind("calls", "postgres") == []
+
+
+def test_a_queue_name_that_could_be_another_key_is_refused(store: DocumentStore) -> None:
+    with pytest.raises(keys.NameRefused, match="no colon"):
+        list(store.create([NewVcon(_vcon(), queues=["a:jobs"])]))

@@ -1,0 +1,170 @@
+"""From what an adapter found to stored, queued and recorded vCons. The one way in for every adapter.
+
+Idempotent at every point: the uuid is derived from the source's id, the vCon with its queue entries and its ledger
+event appears in one transaction, and only then the source item is remembered as seen. A crash in between means that
+the item is offered once more and found known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+
+from vcon_platform.adapters.base import Adapter, Capture, Problem
+from vcon_platform.ledger.events import EventKind, LedgerEvent
+from vcon_platform.store import keys
+from vcon_platform.store.documents import Commit, Committed, Created, DocumentStore, NewVcon
+from vcon_platform.store.jobs import new_job
+from vcon_platform.store.media import MediaStore
+from vcon_platform.vcon.media import content_hash_of, decode_base64url
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+CHUNK = 50
+"""Captures per transaction pipeline: large enough to be quick, small enough that a time box is kept."""
+_CONTENT = ("body", "encoding", "url", "content_hash")
+
+
+@dataclass(slots=True)
+class Taken:
+    """What an intake did. ``days``: created vCons per UTC day."""
+
+    created: int = 0
+    known: int = 0
+    revised: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    days: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def looked_at(self) -> int:
+        """How many source items there were."""
+        return self.created + self.known + self.revised + len(self.problems)
+
+
+class Intake:
+    """Stores what one adapter captured."""
+
+    def __init__(self, client: Redis, documents: DocumentStore, media: MediaStore, adapter: Adapter) -> None:
+        self._client = client
+        self._documents = documents
+        self._media = media
+        self._adapter = adapter
+        self._name = adapter.settings.name
+
+    def seen(self) -> dict[str, str]:
+        """Source items taken so far, with their fingerprints."""
+        found = cast("Mapping[bytes, bytes]", self._client.hgetall(keys.seen(self._name)))
+        return {item.decode(): fingerprint.decode() for item, fingerprint in found.items()}
+
+    def take(
+        self, found: Iterable[Capture | Problem], *, remember: bool, time_is_up: Callable[[], bool] = lambda: False
+    ) -> Taken:
+        """Store what was found, until ``time_is_up`` (asked between chunks; the rest is found again next time).
+
+        ``remember``: keep the items' fingerprints, so that the next look passes them over (a spool that is looked at
+        every few seconds); an archive that is read by day needs none.
+        """
+        taken = Taken()
+        for chunk in batched(found, CHUNK):
+            captures = [item for item in chunk if isinstance(item, Capture)]
+            problems = [item for item in chunk if isinstance(item, Problem)]
+            self._store(captures, taken, compare_known=remember)
+            taken.problems += problems
+            for problem in problems:
+                self._client.hset(
+                    keys.problems(self._name),
+                    problem.key,
+                    orjson.dumps({"code": problem.code, "message": problem.message}),
+                )
+            if remember:
+                claims = {key: value for capture in captures for key, value in capture.claims.items()}
+                claims |= {problem.key: problem.fingerprint for problem in problems}
+                if claims:
+                    pairs = [part for pair in claims.items() for part in pair]
+                    self._client.hset(keys.seen(self._name), items=pairs)
+            if time_is_up():
+                break
+        return taken
+
+    def _store(self, captures: list[Capture], taken: Taken, *, compare_known: bool) -> None:
+        known = self._documents.known([capture.vcon.uuid for capture in captures])
+        fresh = [capture for capture in captures if capture.vcon.uuid not in known]
+        outcomes = dict(self._documents.create([self._new(capture) for capture in fresh]))
+        for capture in captures:
+            uuid = capture.vcon.uuid
+            if outcomes.get(uuid) is Created.CREATED:
+                taken.created += 1
+                day = capture.day.isoformat()
+                taken.days[day] = taken.days.get(day, 0) + 1
+            elif compare_known and self._revise(capture):
+                taken.revised += 1
+            else:
+                taken.known += 1
+
+    def _content(self, capture: Capture) -> dict[int, dict[str, str]]:
+        return {index: self._media.keep_file(path) for index, path in capture.recordings.items()}
+
+    def _new(self, capture: Capture) -> NewVcon:
+        for index, content in self._content(capture).items():
+            capture.vcon.dialog[index].update(content)
+        event = LedgerEvent(
+            vcon_uuid=capture.vcon.uuid,
+            event=EventKind.CREATED,
+            revision=1,
+            detail={
+                "adapter": self._name,
+                "source_id": capture.source_id,
+                "queues": list(self._adapter.settings.queues),
+            },
+        )
+        return NewVcon(
+            vcon=capture.vcon,
+            queues=self._adapter.settings.queues,
+            events=[event.to_bytes()],
+            meta={"adapter": self._name, "source_id": capture.source_id, "day": capture.day.isoformat()},
+        )
+
+    def _revise(self, capture: Capture) -> bool:
+        """A known call whose recording came late or was replaced becomes a new revision. The first recording enters
+        the queues; a replaced one does not: what was made from the old one stays until somebody re-executes."""
+        stored = self._documents.read_one(capture.vcon.uuid)
+        first = False
+        for index, content in self._content(capture).items():
+            if index >= len(stored.dialog):
+                continue
+            old = stored.dialog[index]
+            if _hash_of(old) == _hash_of(content):
+                continue
+            first = first or _hash_of(old) is None
+            kept = {name: value for name, value in old.items() if name not in _CONTENT}
+            stored.put("dialog", {**kept, **capture.vcon.dialog[index], **content}, index)
+        if not stored.changes:
+            return False
+        event = LedgerEvent(
+            vcon_uuid=stored.uuid,
+            event=EventKind.REVISED,
+            revision=stored.revision + 1,
+            detail={"adapter": self._name, "reason": "recording arrived" if first else "recording replaced"},
+        )
+        queues = self._adapter.settings.queues if first else ()
+        pushes = [(keys.queue(queue), new_job(stored.uuid).to_bytes()) for queue in queues]
+        outcomes = [
+            outcome for _, outcome in self._documents.commit([Commit(stored, pushes=pushes, events=[event.to_bytes()])])
+        ]
+        if outcomes == [Committed.CONFLICT]:  # somebody wrote meanwhile: look at it afresh
+            return self._revise(capture)
+        return outcomes == [Committed.OK]
+
+
+def _hash_of(content: Mapping[str, Any]) -> str | None:
+    """The content hash that a dialog's members name or hold; None without content."""
+    token = content.get("content_hash")
+    if isinstance(token, str):
+        return token
+    body = content.get("body")
+    return content_hash_of(decode_base64url(body)) if isinstance(body, str) else None

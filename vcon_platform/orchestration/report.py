@@ -1,0 +1,84 @@
+"""What a run tells in the UI: counts, and the conversations that failed by uuid. Never personal data."""
+
+import dagster as dg
+
+from vcon_platform.pipelines.definition import Definition
+from vcon_platform.pipelines.engine import Settled, StepReport
+from vcon_platform.store import keys
+
+NAMED = 50
+"""How many failed conversations a run names; the dead queue has them all."""
+
+
+def step_metadata(report: StepReport) -> dict[str, dg.MetadataValue]:
+    """What one processor did."""
+    return {
+        "processed": dg.MetadataValue.int(report.processed),
+        "skipped": dg.MetadataValue.int(report.skipped),
+        "filtered": dg.MetadataValue.int(report.filtered),
+        "failed": dg.MetadataValue.int(report.failed),
+    }
+
+
+def _failures_table(settled: Settled) -> dg.MetadataValue:
+    columns = [
+        dg.TableColumn("vcon_uuid", "string", description="The conversation that failed"),
+        dg.TableColumn("processor", "string", description="Where"),
+        dg.TableColumn("code", "string", description="What kind of failure"),
+        dg.TableColumn("reason", "string", description="Why, and what to do"),
+        dg.TableColumn("attempts", "int", description="How often its job was leased"),
+    ]
+    records = [
+        dg.TableRecord(
+            {
+                "vcon_uuid": uuid,
+                "processor": verdict.processor or "",
+                "code": verdict.code,
+                "reason": verdict.reason,
+                "attempts": settled.attempts.get(uuid, 0),
+            }
+        )
+        for uuid, verdict in list(settled.failures.items())[:NAMED]
+    ]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns))
+
+
+def settled_metadata(definition: Definition, batch_id: str, settled: Settled) -> dict[str, dg.MetadataValue]:
+    """What became of a batch."""
+    metadata: dict[str, dg.MetadataValue] = {
+        "batch_id": dg.MetadataValue.text(batch_id),
+        "pipeline_version": dg.MetadataValue.text(definition.version),
+        "conversations": dg.MetadataValue.int(settled.counts.total()),
+        "done": dg.MetadataValue.int(settled.counts["done"]),
+        "filtered": dg.MetadataValue.int(settled.counts["filtered"]),
+        "failed": dg.MetadataValue.int(settled.counts["failed"]),
+    }
+    for processor, count in sorted(settled.filtered_by.items()):
+        metadata[f"filtered_by_{processor}"] = dg.MetadataValue.int(count)
+    if settled.handed_back:
+        metadata["handed_back"] = dg.MetadataValue.int(settled.handed_back)
+    if settled.lost:
+        metadata["lost_to_another_run"] = dg.MetadataValue.int(settled.lost)
+    if settled.failures:
+        metadata["failures"] = _failures_table(settled)
+    return metadata
+
+
+def red(definition: Definition, settled: Settled) -> dg.Failure:
+    """The failure that turns a run red when jobs went to the dead (or failure) queue."""
+    failed = settled.counts["failed"]
+    queue = definition.options.failure_queue
+    where = keys.queue(queue) if queue else keys.dead(definition.name)
+    names = "\n".join(
+        f"- {uuid}: {verdict.processor or 'lease'}: {verdict.reason}"
+        for uuid, verdict in list(settled.failures.items())[:NAMED]
+    )
+    others = settled.counts.total() - failed
+    return dg.Failure(
+        description=(
+            f"{failed} of {settled.counts.total()} conversations failed and wait in {where}; the other {others} are "
+            f"settled. Mend the cause, then re-execute this run: it takes up exactly the failed ones.\n{names}"
+        ),
+        metadata={"failures": _failures_table(settled), "failed": failed},
+        allow_retries=False,
+    )

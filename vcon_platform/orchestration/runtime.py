@@ -1,0 +1,63 @@
+"""The library's objects, put together from Dagster's resources: what ops, sensors and assets work with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from vcon_platform.pipelines.engine import Engine, EnginePolicy
+from vcon_platform.projections.model import Projection
+from vcon_platform.settings import Settings, load_settings
+from vcon_platform.store.checkpoints import Checkpoints
+from vcon_platform.store.documents import DocumentStore
+from vcon_platform.store.leases import Queues
+from vcon_platform.store.media import MediaStore
+from vcon_platform.store.results import StoredResults
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+    from redis import Redis
+
+
+class HasRedis(Protocol):
+    """A resource that gives a Redis client."""
+
+    def client(self) -> Redis: ...
+
+
+class HasObjects(Protocol):
+    """A resource that gives an object store."""
+
+    def objects(self) -> ObjectStore: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One process's store and engine."""
+
+    settings: Settings
+    client: Redis
+    documents: DocumentStore
+    queues: Queues
+    media: MediaStore
+    checkpoints: Checkpoints
+    engine: Engine
+
+
+def runtime(redis: HasRedis, objects: HasObjects, projections: Mapping[str, Projection]) -> Runtime:
+    """Put the library together. Cheap; connects when first used."""
+    settings = load_settings()
+    client = redis.client()
+    documents = DocumentStore(client)
+    queues = Queues(client, settings.lease_seconds * 1000)
+    media = MediaStore(objects.objects(), settings.media_inline_max)
+    engine = Engine(
+        documents=documents,
+        queues=queues,
+        media=media,
+        results=StoredResults(client),
+        projections=projections,
+        policy=EnginePolicy(max_attempts=settings.max_attempts),
+    )
+    return Runtime(settings, client, documents, queues, media, Checkpoints(objects.objects()), engine)
