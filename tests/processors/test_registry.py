@@ -1,0 +1,114 @@
+"""The registry: entry points in, processors and clear complaints out."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.processors.support import document, io_of
+from vcon_platform.commands.processors import app
+from vcon_platform.processors.base import Processor, ProcessorIO, ProcessorOptions
+from vcon_platform.processors.registry import GROUP, UnknownProcessor, load_processors
+from vcon_platform.processors.testing import processor_tests
+
+
+class Shout(Processor[ProcessorOptions]):
+    """A stranger's processor."""
+
+    name = "shout"
+    version = "1"
+    title = "Shout"
+    description = "Counts to one, loudly."
+
+    def process(self, io: ProcessorIO, options: ProcessorOptions) -> ProcessorIO:
+        io.parameters["shout"] = "ONE"
+        return io
+
+
+class Nameless(Processor[ProcessorOptions]):
+    """Forgot to say what it is."""
+
+    def process(self, io: ProcessorIO, options: ProcessorOptions) -> ProcessorIO:
+        return io
+
+
+def announced(name: str, what: str) -> EntryPoint:
+    return EntryPoint(name, f"{__name__}:{what}" if ":" not in what else what, GROUP)
+
+
+def test_the_built_in_processors_are_found_by_their_entry_points() -> None:
+    registry = load_processors()
+    assert {"transcribe", "recall_finder", "projection"} <= set(registry.names)
+    assert registry.broken == {}
+    assert list(registry.names) == sorted(registry.names)
+
+
+def test_an_instance_is_made_once() -> None:
+    registry = load_processors()
+    assert registry.instance("recall_finder") is registry.instance("recall_finder")
+    assert isinstance(registry.instance("recall_finder"), registry.get("recall_finder"))
+
+
+def test_a_plugin_is_taken_like_a_built_in() -> None:
+    assert load_processors([announced("shout", "Shout")]).get("shout") is Shout
+
+
+def test_an_unknown_name_offers_the_one_that_was_meant() -> None:
+    with pytest.raises(UnknownProcessor, match=r"no processor 'transcibe'; did you mean 'transcribe'\?"):
+        load_processors().get("transcibe")
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "why"),
+    [
+        ("gone", "no_such_module_here:Thing", "ModuleNotFoundError"),
+        ("gone", "Missing", "AttributeError"),
+        ("json", "json:dumps", "not a subclass"),
+        ("nameless", "Nameless", "its name must be set"),
+        ("whisper", "Shout", "its name is 'shout', but its entry point is called 'whisper'"),
+    ],
+)
+def test_a_broken_plugin_is_named_with_the_cause_and_harms_no_other(name: str, what: str, why: str) -> None:
+    registry = load_processors([announced(name, what), announced("shout", "Shout")])
+    assert why in registry.broken[name]
+    assert registry.names == ("shout",)
+    with pytest.raises(UnknownProcessor, match=f"'{name}' is installed but cannot be used"):
+        registry.get(name)
+
+
+def test_importing_the_processors_is_cheap() -> None:
+    """Every run of every pipeline imports them, whatever it does."""
+    heavy = "av,numpy,faster_whisper,ctranslate2,onnxruntime,dagster,redis,pytest"
+    code = (
+        "import sys; from vcon_platform.processors.registry import load_processors; "
+        "[load_processors().instance(name) for name in load_processors().names]; "
+        f"print([m for m in {heavy!r}.split(',') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_list_shows_every_processor() -> None:
+    shown = CliRunner().invoke(app, ["list"])
+    assert shown.exit_code == 0
+    assert all(name in shown.stdout for name in load_processors().names)
+
+
+def test_show_names_every_option_with_its_default() -> None:
+    shown = CliRunner().invoke(app, ["show", "recall_finder", "--json"])
+    options = {option["name"]: option for option in json.loads(shown.stdout)["options"]}
+    assert options["min_count"]["default"] == 1
+    assert options["words"]["type"] == "list of string"
+    assert "min_count" in CliRunner().invoke(app, ["show", "recall_finder"]).stdout
+
+
+def test_show_of_an_unknown_name_fails_with_a_hint() -> None:
+    shown = CliRunner().invoke(app, ["show", "recall_findr"])
+    assert shown.exit_code == 2
+    assert "did you mean 'recall_finder'" in shown.stderr
+
+
+TestShoutStandard = processor_tests(Shout, example_io=lambda: io_of(document()))
