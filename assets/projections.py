@@ -7,6 +7,7 @@ import dagster as dg
 
 from vcon_platform.ledger.store import Ledger
 from vcon_platform.orchestration import naming
+from vcon_platform.orchestration.op_retries import retried
 from vcon_platform.projections.destination import destination_kind
 from vcon_platform.projections.landing import land
 from vcon_platform.projections.model import Projection
@@ -14,8 +15,6 @@ from vcon_platform.projections.reconcile import Landed
 from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.rows import RowIndex
 
-RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-"""For a destination that is away for a moment. Beyond that the day stays behind, and the sensor asks again."""
 NAMED_REJECTS = 20
 
 
@@ -34,7 +33,6 @@ def projection_asset(projection: Projection, kind: str, days: dg.PartitionsDefin
         code_version=projection.version,
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        retry_policy=RETRY,
         required_resource_keys={"redis", kind, "postgres"},
         metadata=_static_metadata(projection, target),
     )
@@ -42,15 +40,16 @@ def projection_asset(projection: Projection, kind: str, days: dg.PartitionsDefin
         client = context.resources.redis.client()
         destination = destination_class(getattr(context.resources, kind).engine())  # type: ignore[call-arg]
         wanted = list(context.partition_keys)
-        landed = land(
-            projection,
-            destination,
-            wanted,
-            index=RowIndex(client),
-            documents=DocumentStore(client),
-            record=Ledger(context.resources.postgres.engine()).append,
-            run_id=context.run_id,
-        )
+        with retried(context.op_execution_context):
+            landed = land(
+                projection,
+                destination,
+                wanted,
+                index=RowIndex(client),
+                documents=DocumentStore(client),
+                record=Ledger(context.resources.postgres.engine()).append,
+                run_id=context.run_id,
+            )
         context.add_asset_metadata(_landed_metadata(landed))
         for day in wanted:
             context.add_asset_metadata(

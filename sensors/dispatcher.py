@@ -5,6 +5,7 @@ whatever waits by then, so a tick that comes twice, or late, does no harm.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -14,7 +15,7 @@ from vcon_platform.orchestration.under_way import under_way
 from vcon_platform.pipelines.definition import Definition
 
 
-def dispatcher_sensor(pipelines: Sequence[Definition], jobs: Sequence[dg.ExecutableDefinition]) -> dg.SensorDefinition:
+def dispatcher_sensor(pipelines: Sequence[Definition], jobs: Sequence[Any]) -> dg.SensorDefinition:
     """The sensor over these pipelines; ``jobs`` are their Dagster jobs."""
 
     @dg.sensor(

@@ -23,7 +23,8 @@ def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     run = runtime(context.resources.redis, context.resources.object_store, {})
     handed_back = sum(run.queues.expire().values())
     shipped = ship(run.client, Ledger(context.resources.postgres.engine()))
-    tick = int(context.cursor) if (context.cursor or "").isdigit() else 0
+    cursor = context.cursor or ""
+    tick = int(cursor) if cursor.isdecimal() else 0  # what is no number starts the count again
     swept = run.checkpoints.sweep() if tick % SWEEP_EVERY_TICKS == 0 else 0
     context.update_cursor(str(tick + 1))
     return dg.SkipReason(f"{handed_back} jobs handed back, {shipped} ledger events shipped, {swept} checkpoints swept")

@@ -5,6 +5,7 @@ no other is asked for: it lands what is behind by then, and the next tick sees w
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
@@ -19,7 +20,7 @@ MAX_RUNS = 4
 """Runs asked for per tick: each costs seconds to launch, and they share the database."""
 
 
-def landing_sensor(projections: Sequence[Projection], job: dg.ExecutableDefinition) -> dg.SensorDefinition:
+def landing_sensor(projections: Sequence[Projection], job: Any) -> dg.SensorDefinition:
     """The sensor over these projections; ``job`` is the Dagster job that can land any of them."""
     tables = [(projection.name, ref.kind) for projection in projections for ref in projection.destinations]
 

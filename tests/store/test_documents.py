@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import orjson
 import pytest
 from redis import Redis
@@ -62,7 +64,7 @@ def test_a_new_vcon_enters_its_queues_and_is_recorded_with_it(store: DocumentSto
     for queue in ("recall", "other"):
         [job] = redis_client.lrange(keys.queue(queue), 0, -1)
         assert orjson.loads(job)["vcon_uuid"] == [vcon.uuid]
-    [(_, fields)] = redis_client.xrange(keys.OUTBOX)
+    [(_, fields)] = cast("list[tuple[bytes, dict[bytes, bytes]]]", redis_client.xrange(keys.OUTBOX))
     assert orjson.loads(fields[b"events"]) == [{"event": "created"}]
 
 
@@ -138,7 +140,7 @@ def test_a_commit_of_a_run_that_lost_its_lease_changes_nothing(store: DocumentSt
 
 def test_rows_pushes_and_channels_come_with_the_commit(store: DocumentStore, redis_client: Redis) -> None:
     vcon = _create(store)
-    listener = redis_client.pubsub()
+    listener = redis_client.pubsub()  # type: ignore[no-untyped-call]
     listener.subscribe("pipeline:recall:done")
     assert listener.get_message(timeout=5)["type"] == "subscribe"
     row = RowMark("calls", "2026-11-02", vcon.uuid, "h1")

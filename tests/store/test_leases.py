@@ -112,9 +112,7 @@ def test_what_is_no_job_is_put_aside_and_told(queues: Queues, redis_client: Redi
     assert queues.close("b", owner="r") == 0
 
 
-def test_redriving_leases_the_jobs_that_failed_in_these_runs_and_no_others(
-    queues: Queues, redis_client: Redis
-) -> None:
+def test_redriving_leases_the_jobs_that_failed_in_these_runs_and_no_others(queues: Queues, redis_client: Redis) -> None:
     queues.push("recall", ["a", "b", "c"])
     jobs, _ = queues.lease("recall", batch_id="run-1", owner="run-1", limit=3)
     for job, run in zip(jobs, ("run-1", "run-1", "run-7"), strict=True):

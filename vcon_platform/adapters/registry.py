@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from vcon_platform.adapters.base import Adapter, AdapterError
-from vcon_platform.adapters.settings import read_all_settings
+from vcon_platform.adapters.settings import read_settings
 
 ENTRY_POINTS = "vcon_platform.adapters"
 
@@ -33,18 +34,37 @@ def adapter_kinds() -> dict[str, type[Adapter]]:
     return kinds
 
 
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """The enabled adapters by their names; ``broken`` says of each file that cannot be used what is wrong with it."""
+
+    adapters: Mapping[str, Adapter]
+    broken: Mapping[str, AdapterError]
+
+
 def load_adapters(
-    folder: Path,
+    texts: Mapping[str, str],
     base: Path,
     environ: Mapping[str, str] | None = None,
     kinds: Mapping[str, type[Adapter]] | None = None,
-) -> dict[str, Adapter]:
-    """The enabled adapters that ``folder`` (``pipelines/adapters``) declares, by their names.
+) -> Adapters:
+    """The adapters that these settings files (name to text; ``pipelines/adapters``) declare.
 
     ``base`` is where relative folders in the files start (the data folder); ``environ`` resolves ``env:NAME``
-    (default: the process's environment); ``kinds`` defaults to what is installed. Raises ``AdapterSettingsError``.
+    (default: the process's environment); ``kinds`` defaults to what is installed. A file that is wrong takes no other
+    one down.
     """
     chosen = adapter_kinds() if kinds is None else kinds
     models = {name: kind.settings_model for name, kind in chosen.items()}
-    settings = read_all_settings(folder, models, base, os.environ if environ is None else environ)
-    return {each.name: chosen[each.adapter](each) for each in settings if each.enabled}
+    adapters: dict[str, Adapter] = {}
+    broken: dict[str, AdapterError] = {}
+    for file, text in sorted(texts.items()):
+        try:
+            settings = read_settings(file, text, models, base, os.environ if environ is None else environ)
+            if settings.name in adapters:
+                raise AdapterError(f"{file}: name: {settings.name!r} is taken by another file; give it another")
+            if settings.enabled:
+                adapters[settings.name] = chosen[settings.adapter](settings)
+        except AdapterError as error:
+            broken[file] = error
+    return Adapters(adapters, broken)

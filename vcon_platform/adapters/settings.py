@@ -37,47 +37,25 @@ Folder = Annotated[Path, AfterValidator(_under_base)]
 
 
 def read_settings(
-    path: Path, models: Mapping[str, type[AdapterSettings]], base: Path, environ: Mapping[str, str]
+    file: str, text: str, models: Mapping[str, type[AdapterSettings]], base: Path, environ: Mapping[str, str]
 ) -> AdapterSettings:
-    """The settings in one file. ``models`` maps each kind of adapter to its settings model; ``base`` is where relative
-    folders start. ``name`` defaults to the file's name. Raises :class:`AdapterSettingsError`."""
+    """The settings in one file's text. ``models`` maps each kind of adapter to its settings model; ``base`` is where
+    relative folders start. ``name`` defaults to the file's name. Raises :class:`AdapterSettingsError`."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise AdapterSettingsError(f"{path}: cannot be read as YAML: {error}") from None
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise AdapterSettingsError(f"{file}: cannot be read as YAML: {error}") from None
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
-        raise AdapterSettingsError(f"{path}: must be a mapping of settings, starting with 'adapter: KIND'")
+        raise AdapterSettingsError(f"{file}: must be a mapping of settings, starting with 'adapter: KIND'")
     kind = document.get("adapter")
     if not isinstance(kind, str) or kind not in models:
         known = ", ".join(sorted(models)) or "none"
-        raise AdapterSettingsError(f"{path}: adapter: {kind!r} is no known kind of adapter. Known: {known}")
-    resolved = {key: _resolve(value, f"{path}: {key}", environ) for key, value in document.items()}
+        raise AdapterSettingsError(f"{file}: adapter: {kind!r} is no known kind of adapter. Known: {known}")
+    resolved = {key: _resolve(value, f"{file}: {key}", environ) for key, value in document.items()}
     try:
-        return models[kind].model_validate({"name": path.stem} | resolved, context={_BASE: base})
+        return models[kind].model_validate({"name": Path(file).stem} | resolved, context={_BASE: base})
     except ValidationError as error:
-        raise AdapterSettingsError(_explain(path, models[kind], error)) from None
-
-
-def read_all_settings(
-    folder: Path, models: Mapping[str, type[AdapterSettings]], base: Path, environ: Mapping[str, str]
-) -> tuple[AdapterSettings, ...]:
-    """The settings in every ``*.yaml`` and ``*.yml`` file of a folder, by file name. A folder that does not exist holds
-    none. Raises :class:`AdapterSettingsError` naming every file that is wrong."""
-    found: dict[str, tuple[Path, AdapterSettings]] = {}
-    wrong: list[str] = []
-    for path in sorted(p for p in folder.glob("*.y*ml") if p.suffix in (".yaml", ".yml")):
-        try:
-            settings = read_settings(path, models, base, environ)
-        except AdapterSettingsError as error:
-            wrong.append(str(error))
-            continue
-        if settings.name in found:
-            wrong.append(f"{path}: name: {settings.name!r} is taken by {found[settings.name][0]}; give it another")
-        else:
-            found[settings.name] = (path, settings)
-    if wrong:
-        raise AdapterSettingsError("\n".join(wrong))
-    return tuple(settings for _, settings in found.values())
+        raise AdapterSettingsError(_explain(file, models[kind], error)) from None
 
 
 def _resolve(value: Any, place: str, environ: Mapping[str, str]) -> Any:
@@ -94,14 +72,14 @@ def _resolve(value: Any, place: str, environ: Mapping[str, str]) -> Any:
     return value
 
 
-def _explain(path: Path, model: type[AdapterSettings], error: ValidationError) -> str:
+def _explain(file: str, model: type[AdapterSettings], error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_input=False, include_url=False):  # an input may be a resolved secret
         place = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
             close = get_close_matches(place, model.model_fields, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(model.model_fields))}"
-            lines.append(f"{path}: {place}: there is no such setting; {hint}")
+            lines.append(f"{file}: {place}: there is no such setting; {hint}")
         else:
-            lines.append(f"{path}: {place}: {problem['msg']}")
+            lines.append(f"{file}: {place}: {problem['msg']}")
     return "\n".join(lines)

@@ -53,4 +53,4 @@ def read_deployment(texts: Texts, data_dir: Path) -> Deployment:
         **{f"projections/{name}": str(fault) for name, fault in projections.broken.items()},
         **{f"adapters/{name}": str(fault) for name, fault in adapters.broken.items()},
     }
-    return Deployment(pipelines, dict(projections), dict(adapters), broken)
+    return Deployment(pipelines, dict(projections), adapters.adapters, broken)

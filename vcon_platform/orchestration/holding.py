@@ -54,9 +54,10 @@ def take_up(runtime: Runtime, definition: Definition, run_id: str, written: byte
 
 
 @contextmanager
-def hands_back_when_cancelled(runtime: Runtime, held: Held) -> Iterator[Batch]:
+def in_hand(runtime: Runtime, held: Held) -> Iterator[Batch]:
     """Around an op's work: a cancelled run (an interrupt is a BaseException, and fires no failure hook) gives its jobs
-    back at the front of their queue. An ordinary exception keeps the lease: Dagster may retry the op."""
+    back at the front of their queue; any other fault of the op as a whole is ``op_retries``' affair, and keeps the
+    lease meanwhile."""
     try:
         held.keeper.check()
         yield held.batch

@@ -13,7 +13,8 @@ import dagster as dg
 
 from vcon_platform.orchestration import naming
 from vcon_platform.orchestration.batch_io import Carried
-from vcon_platform.orchestration.holding import Held, hands_back_when_cancelled, held_by, hold, take_up
+from vcon_platform.orchestration.holding import Held, held_by, hold, in_hand, take_up
+from vcon_platform.orchestration.op_retries import retried
 from vcon_platform.orchestration.options import config_model, options_with
 from vcon_platform.orchestration.report import red, settled_metadata, step_metadata
 from vcon_platform.orchestration.runtime import Runtime, runtime
@@ -22,8 +23,6 @@ from vcon_platform.projections.model import Projection
 
 RESOURCES = {"redis", "object_store"}
 IO_MANAGER = "batch_io"
-RETRY = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-"""For the op as a whole: Redis or the object store was away. A conversation's own failure never gets here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def _graph(
     names = ["lease", *(step.name for step in definition.steps), "settle"]
     dependencies: dict[dg.NodeInvocation, dict[str, Any]] = {}
     for index, (op, name) in enumerate(zip(ops, names, strict=True)):
-        upstream = {"batch": dg.DependencyDefinition(names[index - 1])} if index else {}
+        upstream = {"batch": dg.DependencyDefinition(names[index - 1], "batch")} if index else {}
         dependencies[dg.NodeInvocation(op.name, alias=name)] = upstream
     return dg.GraphDefinition(
         name=naming.graph_name(definition.name),
@@ -119,6 +118,17 @@ def _ancestors(context: dg.OpExecutionContext) -> set[str]:
     return {tags[tag] for tag in ("dagster/parent_run_id", "dagster/root_run_id") if tag in tags}
 
 
+def _redriven(context: dg.OpExecutionContext, run: Runtime, definition: Definition, empty: Held) -> Held:
+    """The jobs that failed in the runs before this one, leased again and walked through the whole pipeline."""
+    empty.release()
+    batch = run.engine.redrive(definition, failed_in=_ancestors(context), batch_id=context.run_id, owner=context.run_id)
+    held = hold(run, batch)
+    with in_hand(run, held) as leased:
+        for position, step in enumerate(definition.steps):
+            run.engine.step(leased, position, step)
+    return held
+
+
 def _lease_op(definition: Definition, projections: Mapping[str, Projection], inputs: Sequence[str]) -> dg.OpDefinition:
     class LeaseConfig(dg.Config):
         limit: int = definition.options.batch_size
@@ -130,16 +140,16 @@ def _lease_op(definition: Definition, projections: Mapping[str, Projection], inp
         ins={name: dg.In(dg.Nothing) for name in inputs},
         out={"batch": dg.Out(Any, io_manager_key=IO_MANAGER)},
         required_resource_keys=RESOURCES,
-        retry_policy=RETRY,
     )
     def lease(context: dg.OpExecutionContext, config: LeaseConfig) -> Any:
         run = _runtime(context, projections)
-        ancestors = _ancestors(context)
-        if ancestors:
-            batch = run.engine.redrive(definition, failed_in=ancestors, batch_id=context.run_id, owner=context.run_id)
-        else:
-            batch = run.engine.open(definition, batch_id=context.run_id, owner=context.run_id, limit=config.limit)
-        hold(run, batch)
+        ancestors, run_id = _ancestors(context), context.run_id
+        with retried(context):
+            if ancestors:
+                batch = run.engine.redrive(definition, failed_in=ancestors, batch_id=run_id, owner=run_id)
+            else:
+                batch = run.engine.open(definition, batch_id=run_id, owner=run_id, limit=config.limit)
+            hold(run, batch)
         yield dg.Output(None, "batch", metadata={"jobs": len(batch.items), "redriven": bool(ancestors)})
 
     return lease
@@ -156,15 +166,15 @@ def _step_op(
         ins={"batch": dg.In(Any, input_manager_key=IO_MANAGER)},
         out={"batch": dg.Out(Any, io_manager_key=IO_MANAGER)},
         required_resource_keys=RESOURCES,
-        retry_policy=RETRY,
         code_version=step.processor.version,
         tags={"dagster/kind": "processor"},
     )
     def walk(context: dg.OpExecutionContext, config: config_class, batch: Any) -> Any:  # type: ignore[valid-type]
-        run = _runtime(context, projections)
-        held = _held(context, run, definition, batch)
-        with hands_back_when_cancelled(run, held) as in_hand:
-            report = run.engine.step(in_hand, position, step, options_with(step.options, config))
+        run, options = _runtime(context, projections), options_with(step.options, config)
+        with retried(context):
+            held = _held(context, run, definition, batch)
+            with in_hand(run, held) as leased:
+                report = run.engine.step(leased, position, step, options)
         yield dg.Output(None, "batch", metadata=step_metadata(report))
 
     return walk
@@ -178,27 +188,18 @@ def _settle_op(definition: Definition, projections: Mapping[str, Projection]) ->
         ins={"batch": dg.In(Any, input_manager_key=IO_MANAGER)},
         out={"result": dg.Out(dg.Nothing)},
         required_resource_keys=RESOURCES,
-        retry_policy=RETRY,
     )
     def settle(context: dg.OpExecutionContext, batch: Any) -> Any:
         run = _runtime(context, projections)
-        held = _held(context, run, definition, batch)
-        with hands_back_when_cancelled(run, held) as in_hand:
-            if not in_hand.items and _ancestors(context):
+        with retried(context):
+            held = _held(context, run, definition, batch)
+            if not held.batch.items and _ancestors(context):
                 # "From failure" on a run that settle turned red repeats settle alone: redrive what failed, here.
-                held.release()
-                held = hold(
-                    run,
-                    run.engine.redrive(
-                        definition, failed_in=_ancestors(context), batch_id=context.run_id, owner=context.run_id
-                    ),
-                )
-                in_hand = held.batch
-                for position, step in enumerate(definition.steps):
-                    run.engine.step(in_hand, position, step)
-            settled = run.engine.settle(definition, in_hand)
-        held.release()
-        yield dg.Output(None, "result", metadata=settled_metadata(definition, in_hand.id, settled))
+                held = _redriven(context, run, definition, held)
+            with in_hand(run, held) as leased:
+                settled = run.engine.settle(definition, leased)
+            held.release()
+        yield dg.Output(None, "result", metadata=settled_metadata(definition, held.batch.id, settled))
         if settled.failures:
             # After the output, so that the materialization with its counts is kept although the run is red.
             raise red(definition, settled)

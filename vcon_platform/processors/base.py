@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -117,10 +117,7 @@ class Effects:
     """Changes the vCon."""
 
 
-O_contra = TypeVar("O_contra", bound=ProcessorOptions, contravariant=True)
-
-
-class Processor(ABC, Generic[O_contra]):
+class Processor[O: ProcessorOptions](ABC):
     """Base of all processors. Instances are made once per process and shared by threads: keep no state of a
     conversation on ``self``."""
 
@@ -132,5 +129,5 @@ class Processor(ABC, Generic[O_contra]):
     options: ClassVar[type[ProcessorOptions]] = ProcessorOptions
 
     @abstractmethod
-    def process(self, io: ProcessorIO, options: O_contra) -> ProcessorIO:
+    def process(self, io: ProcessorIO, options: O) -> ProcessorIO:
         """Do the work on one conversation. Raises TransientError, PermanentError or NotApplicable."""

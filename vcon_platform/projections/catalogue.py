@@ -86,16 +86,30 @@ def parse_projection(text: str, source: str) -> Projection:
 
 
 def load_projections(folder: Path) -> ProjectionCatalogue:
-    """Every declaration of a folder, in the order of file names. A broken file takes no other down: it is in
-    ``broken`` with a message that says where and what. A missing folder holds no projections."""
+    """Every declaration of a folder; see :func:`read_projections`. A missing folder holds no projections."""
+    texts: dict[str, str] = {}
+    unreadable: dict[str, ProjectionError] = {}
+    for path in sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES):
+        try:
+            texts[path.name] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = f"cannot be read as UTF-8 text: {type(error).__name__}"
+            unreadable[path.name] = ProjectionInvalid(path.name, [reason])
+    found = read_projections(texts)
+    return ProjectionCatalogue(dict(found), {**found.broken, **unreadable})
+
+
+def read_projections(texts: Mapping[str, str]) -> ProjectionCatalogue:
+    """Every declaration of these files (name to text), in the order of file names. A broken file takes no other down:
+    it is in ``broken`` with a message that says where and what."""
     good: dict[str, Projection] = {}
     targets: dict[tuple[str, str], str] = {}
     broken: dict[str, ProjectionError] = {}
-    for path in sorted(path for path in folder.glob("*") if path.suffix in _SUFFIXES):
+    for file, text in sorted(texts.items()):
         try:
-            projection = parse_projection(path.read_text(encoding="utf-8"), path.name)
+            projection = parse_projection(text, file)
             if projection.name in good:
-                raise ProjectionInvalid(path.name, [f"/name {projection.name!r} is declared by another file too"])
+                raise ProjectionInvalid(file, [f"/name {projection.name!r} is declared by another file too"])
             filled = {
                 (ref.kind, destination_kind(ref.kind).target(projection)): place
                 for place, ref in enumerate(projection.destinations)
@@ -103,13 +117,11 @@ def load_projections(folder: Path) -> ProjectionCatalogue:
             for target, place in filled.items():
                 if target in targets:  # each would delete the other's rows
                     raise ProjectionInvalid(
-                        path.name,
+                        file,
                         [f"/destinations/{place} {target[1]} is filled by projection {targets[target]!r} already"],
                     )
         except ProjectionError as error:
-            broken[path.name] = error
-        except (OSError, UnicodeDecodeError) as error:
-            broken[path.name] = ProjectionInvalid(path.name, [f"cannot be read as UTF-8 text: {type(error).__name__}"])
+            broken[file] = error
         else:
             good[projection.name] = projection
             targets |= dict.fromkeys(filled, projection.name)
