@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, UUID
+from sqlalchemy.schema import SetColumnComment, SetTableComment
 
 SCHEMA = "ledger"
 
@@ -78,7 +79,7 @@ def create(connection: Connection) -> None:
     # Asked first: IF NOT EXISTS wants the right to create a schema even when there is nothing to create.
     if connection.execute(text("SELECT 1 FROM pg_namespace WHERE nspname = 'ledger'")).first() is None:
         connection.execute(text("CREATE SCHEMA ledger"))
-    connection.exec_driver_sql(_TABLE)
+    connection.execute(text(_TABLE))
     for column in EVENTS.columns:
-        connection.execute(text(f"COMMENT ON COLUMN ledger.events.{column.name} IS '{column.comment}'"))
-    connection.execute(text(f"COMMENT ON TABLE ledger.events IS '{EVENTS.comment}'"))
+        connection.execute(SetColumnComment(column))
+    connection.execute(SetTableComment(EVENTS))
