@@ -32,7 +32,7 @@ def project_root() -> Path:
 class Settings(BaseSettings):
     """One installation. Every field is an environment variable of the name given as its alias."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
 
     root: Path = Field(
         default_factory=project_root,
@@ -167,6 +167,17 @@ class Settings(BaseSettings):
         return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Ddagster"
 
 
+#: Names another file than ``{root}/.env``; empty: none, as for the processes that ``up`` starts with all they need.
+ENV_FILE_VARIABLE = "VCON_ENV_FILE"
+
+
+def env_file() -> Path | None:
+    """The ``.env`` of this installation, wherever the caller stands; None if there is none to read."""
+    named = os.environ.get(ENV_FILE_VARIABLE)
+    file = project_root() / ".env" if named is None else Path(named) if named else None
+    return file if file is not None and file.is_file() else None
+
+
 def load_settings() -> Settings:
     """Read the environment and ``.env`` now. Cheap; call it where a process or a resource starts."""
-    return Settings()
+    return Settings(_env_file=env_file())

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from vcon_platform.adapters.base import Adapter, AdapterError, AdapterSettings, Capture, Problem
-from vcon_platform.adapters.freeswitch_legs import Calls
 from vcon_platform.adapters.freeswitch_files import (
     ArchiveRecordings,
     Fingerprint,
@@ -22,6 +21,7 @@ from vcon_platform.adapters.freeswitch_files import (
     SpoolRecordings,
     list_records,
 )
+from vcon_platform.adapters.freeswitch_legs import Calls
 from vcon_platform.adapters.freeswitch_settings import FreeSwitchSettings
 
 

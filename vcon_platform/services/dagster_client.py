@@ -1,0 +1,146 @@
+"""Dagster, asked from outside over its webserver's GraphQL: what the CLI, the demo and the end-to-end tests need.
+
+Belongs here: one method per question. Not here: deciding anything. (Dagster's own ``DagsterGraphQLClient`` only
+submits runs, reads a status, reloads and terminates.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+
+from vcon_platform.errors import PlatformError
+
+Strategy = Literal["ALL_STEPS", "FROM_FAILURE"]
+_FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
+_REPOSITORY = {"repositoryLocationName": "vcon_platform", "repositoryName": "__repository__"}
+
+
+class DagsterRefused(PlatformError):
+    """Dagster does not answer, or not as asked; the message has its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """One run. ``tags`` by their names; ``finished``: success, failure or canceled."""
+
+    id: str
+    status: str
+    tags: Mapping[str, str]
+
+    @property
+    def finished(self) -> bool:
+        return self.status in _FINISHED
+
+
+class DagsterClient:
+    """The webserver at ``url``. Raises :class:`DagsterRefused` throughout."""
+
+    def __init__(self, url: str, timeout: float = 60.0) -> None:
+        self.url = url
+        self._timeout = timeout
+
+    def query(self, text: str, **variables: Any) -> dict[str, Any]:
+        """The ``data`` of a GraphQL answer."""
+        try:
+            response = httpx.post(
+                f"{self.url}/graphql", json={"query": text, "variables": variables}, timeout=self._timeout
+            )
+            answer = response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise DagsterRefused(
+                f"The Dagster UI at {self.url} does not answer ({type(error).__name__}). Is it up? See "
+                "'vcon-platform status'."
+            ) from None
+        if answer.get("errors"):
+            raise DagsterRefused(f"Dagster refused: {answer['errors'][0].get('message', 'unknown error')}")
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    def run_url(self, run_id: str) -> str:
+        """The page of a run."""
+        return f"{self.url}/runs/{run_id}"
+
+    def runs(self, tags: Mapping[str, str] | None = None, limit: int = 25) -> list[RunState]:
+        """Runs that carry all these tags, newest first."""
+        filters = {"tags": [{"key": key, "value": value} for key, value in (tags or {}).items()]}
+        data = self.query(
+            """query($filter: RunsFilter, $limit: Int) { runsOrError(filter: $filter, limit: $limit) {
+                 __typename ... on Runs { results { runId status tags { key value } } } } }""",
+            filter=filters,
+            limit=limit,
+        )
+        return [_run(found) for found in data["runsOrError"].get("results", [])]
+
+    def run(self, run_id: str) -> RunState:
+        """One run."""
+        data = self.query(
+            """query($id: ID!) { runOrError(runId: $id) {
+                 __typename ... on Run { runId status tags { key value } } } }""",
+            id=run_id,
+        )
+        return _run(_expect(data["runOrError"], "Run"))
+
+    def re_execute(self, run_id: str, strategy: Strategy) -> str:
+        """Re-execute a run as the UI's button does; gives the new run's id."""
+        data = self.query(
+            """mutation($parameters: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $parameters) {
+                 __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
+            parameters={"parentRunId": run_id, "strategy": strategy},
+        )
+        return str(_expect(data["launchRunReexecution"], "LaunchRunSuccess")["run"]["runId"])
+
+    def terminate(self, run_id: str) -> None:
+        """End a run as the UI's button does."""
+        data = self.query(
+            """mutation($id: String!) { terminateRun(runId: $id) {
+                 __typename ... on TerminateRunFailure { message } ... on PythonError { message } } }""",
+            id=run_id,
+        )
+        _expect(data["terminateRun"], "TerminateRunSuccess")
+
+    def partitions(self, asset: Sequence[str]) -> list[str]:
+        """The partition keys of an asset, oldest first."""
+        data = self.query(
+            """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) {
+                 __typename ... on AssetNode { partitionKeys } } }""",
+            key={"path": list(asset)},
+        )
+        return list(_expect(data["assetNodeOrError"], "AssetNode")["partitionKeys"])
+
+    def backfill(self, asset: Sequence[str], partitions: Sequence[str]) -> str:
+        """Launch a backfill of an asset's partitions as the UI does; gives its id."""
+        data = self.query(
+            """mutation($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
+                 __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+                 ... on PartitionKeysNotFoundError { message } } }""",
+            parameters={"assetSelection": [{"path": list(asset)}], "partitionNames": list(partitions)},
+        )
+        return str(_expect(data["launchPartitionBackfill"], "LaunchBackfillSuccess")["backfillId"])
+
+    def backfill_status(self, backfill_id: str) -> str:
+        """REQUESTED, COMPLETED_SUCCESS, COMPLETED_FAILED, FAILED, CANCELED…"""
+        data = self.query(
+            """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
+                 __typename ... on PartitionBackfill { status } } }""",
+            id=backfill_id,
+        )
+        return str(_expect(data["partitionBackfillOrError"], "PartitionBackfill")["status"])
+
+    def asset_keys(self) -> list[str]:
+        """Every asset of the deployment, as ``a/b/c``."""
+        nodes = self.query("{ assetNodes { assetKey { path } } }")["assetNodes"]
+        return sorted("/".join(node["assetKey"]["path"]) for node in nodes)
+
+
+def _run(found: Mapping[str, Any]) -> RunState:
+    return RunState(found["runId"], found["status"], {tag["key"]: tag["value"] for tag in found["tags"]})
+
+
+def _expect(answer: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    if answer["__typename"] != kind:
+        raise DagsterRefused(f"Dagster refused: {answer['__typename']}: {answer.get('message', '')}".rstrip(": "))
+    return answer
