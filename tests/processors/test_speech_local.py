@@ -82,7 +82,12 @@ def test_the_same_audio_gives_the_same_words() -> None:
 def test_threads_share_one_model_and_hear_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[Path | None] = []
     load = speech_local._load
-    monkeypatch.setattr(speech_local, "_load", lambda path: (loads.append(path), load(path))[1])
+
+    def counted(path: Path | None) -> object:
+        loads.append(path)
+        return load(path)
+
+    monkeypatch.setattr(speech_local, "_load", counted)
     engine, recording = LocalEngine(), WHICH_PRODUCT.read_bytes()
     with ThreadPoolExecutor(3) as threads:
         first, *others = threads.map(lambda _: engine.transcribe(recording, language="en"), range(3))
