@@ -1,8 +1,9 @@
 """``vcon-platform``: the command line. Assembles the command groups of ``vcon_platform.commands`` and nothing else.
 
-A command group is a module there, say ``queues``. It has one of: ``app``, its own typer application, which becomes
-``vcon-platform queues ...``; a function ``queues``, which becomes the one command of that name; or ``register(app)``, to
-add several verbs at the top. It imports what it works with inside its commands, so that ``--help`` stays quick.
+A command group is a module there, say ``queues``. It has one of these: ``app``, a typer application, which becomes
+``vcon-platform queues ...``; a function ``queues``, which becomes the one command of that name; or
+``register(app)``, to add several verbs at the top. What a command works with is imported inside it, so that
+``--help`` stays quick.
 """
 
 from __future__ import annotations
@@ -40,9 +41,13 @@ HELP = """Conversations in, rows out: calls and chats become vCons, pipelines pr
   vcon-platform up            start everything here; Ctrl-C stops it
   vcon-platform status        what runs, and where
 
-[bold]Settings[/bold] are environment variables or lines of a file .env beside workspace.yaml:
-VCON_DATA_DIR, VCON_REDIS_PORT, VCON_POSTGRES_PORT, VCON_CODE_SERVER_PORT, VCON_WEBSERVER_PORT, VCON_API_PORT,
-and REDIS_URL or POSTGRES_URL for servers of your own.
+[bold]Settings[/bold] are environment variables, or lines of .env:
+
+  VCON_DATA_DIR               where everything made at run time lives
+  VCON_WEBSERVER_PORT         the Dagster UI
+  VCON_API_PORT               the REST API
+  VCON_REDIS_PORT, VCON_POSTGRES_PORT, VCON_CODE_SERVER_PORT
+  REDIS_URL, POSTGRES_URL     servers of your own
 """
 
 
@@ -50,6 +55,7 @@ def build() -> typer.Typer:
     """The application with every command group."""
     app = typer.Typer(
         name="vcon-platform",
+        add_completion=False,
         cls=PlatformGroup,
         help=HELP,
         no_args_is_help=True,

@@ -50,15 +50,16 @@ def up(
 ) -> None:
     """Start everything on this machine, and stop it with Ctrl-C.
 
-    Redis and Postgres (unless REDIS_URL or POSTGRES_URL name your own), Dagster's code server, UI and daemon, and the
-    REST API. Each is watched and started again if it dies; logs are in the data folder.
+    Redis and Postgres (unless REDIS_URL or POSTGRES_URL name your own),
+    Dagster's code server, UI and daemon, and the REST API. Each is watched
+    and started again if it dies; logs are in the data folder.
 
     [bold]Examples[/bold]
 
-      vcon-platform up                                    in this terminal
-      vcon-platform up --detach                           in the background; then 'status' and 'down'
-      vcon-platform up -d --only services && dagster dev  Dagster's own way of developing
-      VCON_WEBSERVER_PORT=3001 vcon-platform up           another port for the Dagster UI
+      vcon-platform up                             in this terminal
+      vcon-platform up -d                          in the background
+      vcon-platform up -d --only services          then 'dagster dev'
+      VCON_WEBSERVER_PORT=3001 vcon-platform up    another port for the UI
     """
     stack, console = _stack(), _console()
     began = time.monotonic()
@@ -87,7 +88,10 @@ def up(
 
 
 def down() -> None:
-    """Stop everything that 'up' started for this data folder, also what a killed 'up' left behind."""
+    """Stop everything that 'up' started for this data folder.
+
+    Also what a killed 'up' left behind. Data stay.
+    """
     console = _console()
     if not _stack().down(lambda step: show_progress(console, step)):
         console.print("Nothing was running.")
@@ -96,9 +100,13 @@ def down() -> None:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON array.")] = False,
 ) -> None:
-    """Show which processes run, where they listen, and since when. Exit code 0 if all of them run, else 3.
+    """Show which processes run, where they listen, and since when.
 
-    [bold]Example[/bold]: vcon-platform status --json | jq '.[] | select(.state != "running")'
+    The exit code is 0 if all of them run, else 3.
+
+    [bold]Example[/bold]
+
+      vcon-platform status --json | jq '.[] | select(.state != "running")'
     """
     processes = _stack().status()
     if as_json:
@@ -118,9 +126,10 @@ def status(
 
 
 def init() -> None:
-    """Prepare this checkout: write a .env, if there is none, that lets 'dagster dev' find its configuration.
+    """Write a .env, if there is none, with which 'dagster dev' finds its configuration.
 
-    Called by 'make setup'. An existing .env is left alone, except for the line this command owns.
+    Called by 'make setup'. An existing .env is left alone, except for the line
+    this command owns.
     """
     from vcon_platform.services.env_file import write_env_file
     from vcon_platform.settings import project_root

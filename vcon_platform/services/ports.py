@@ -46,8 +46,7 @@ def user_of(port: int) -> str:
     """Who listens on ``port``, as far as this user may know: ``process 123 (name)`` or ``another process``."""
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
-            ours = bool(connection.laddr) and connection.laddr[1] == port
-            if ours and connection.status == psutil.CONN_LISTEN and connection.pid is not None:
+            if port in connection.laddr and connection.status == psutil.CONN_LISTEN and connection.pid is not None:
                 return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
     return "another process"
 
