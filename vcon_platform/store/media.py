@@ -93,6 +93,9 @@ class MediaStore:
             raise MediaError(f"its body {token[:16]}… is not in the media store") from None
 
     def content_hash(self, entry: Mapping[str, Any]) -> str:
-        """The content hash of a body, without reading it where the entry names it."""
-        token = entry.get("content_hash")
-        return token if isinstance(token, str) else content_hash_of(self.body(entry))
+        """The content hash of what :meth:`body` gives, without reading it where we keep it by that hash. A hash that
+        the document merely claims is not believed: it could fetch another conversation's results."""
+        url = entry.get("url")
+        if "body" not in entry and isinstance(url, str) and url.startswith(SCHEME):
+            return url.removeprefix(SCHEME)
+        return content_hash_of(self.body(entry))

@@ -87,7 +87,9 @@ class Vcon:
         """Make one change to ``data`` and remember it."""
         match change:
             case Append(array, value):
-                self.data.setdefault(array, []).append(value)
+                if self.data.get(array) is None:  # null counts as absent (gate 2), in commit.lua too
+                    self.data[array] = []
+                self.data[array].append(value)
             case Put(member, None, value):
                 self.data[member] = value
             case Put(member, index, value):

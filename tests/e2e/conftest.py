@@ -1,0 +1,50 @@
+"""One real installation for all end-to-end tests: embedded Redis and Postgres, Dagster's processes, the REST API.
+
+It is started once (it takes seconds) on one worker; each test works on calls of its own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.platform import Platform
+from tests.support import free_port
+from vcon_platform.services.stack import Stack
+from vcon_platform.settings import Settings
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder shares one stack, so it runs on one worker, in the order of the files."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """A platform that is up."""
+    with tempfile.TemporaryDirectory(prefix="vcon-e2e-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        settings = Settings(
+            _env_file=None,
+            data_dir_setting=Path(folder) / "data",
+            redis_port=free_port(),
+            postgres_port=free_port(),
+            code_server_port=free_port(),
+            webserver_port=free_port(),
+            api_port=free_port(),
+            lease_seconds=8,
+            partitions_start=date(2026, 9, 1),
+        )
+        stack = Stack(settings)
+        stack.up()
+        try:
+            yield Platform(stack)
+        finally:
+            stack.down()
