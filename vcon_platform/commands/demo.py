@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
 
     from vcon_platform.demo.watch import Picture, Watcher
@@ -47,7 +45,8 @@ def demo(
     from vcon_platform.services.stack import Stack
     from vcon_platform.settings import load_settings
 
-    console = Console(highlight=False, soft_wrap=True)
+    # A log file has no width of its own: give the tables the room they need.
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 180)
     stack = Stack(load_settings())
     was_up = stack.is_up()
     began = time.monotonic()
@@ -125,8 +124,6 @@ def _wait(console: Console, watcher: Watcher) -> tuple[Picture, list[str]]:
 
 
 def _tell(console: Console, watcher: Watcher, picture: Picture, client: DagsterClient, stack: Stack) -> None:
-    from rich.markup import escape
-
     from vcon_platform.demo.watch import PIPELINE
     from vcon_platform.orchestration.naming import PIPELINE_TAG
 
@@ -171,10 +168,9 @@ def _tell(console: Console, watcher: Watcher, picture: Picture, client: DagsterC
 def _print_rows(console: Console, name: str, rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
-    columns = [column for column in _SHOWN[name] if not rows or column in rows[0]]
-    table = Table(*columns, title=f"{name} ({len(rows)} rows)", title_justify="left", title_style="bold")
+    table = Table(*_SHOWN[name], title=f"{name} ({len(rows)} rows)", title_justify="left", title_style="bold")
     for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
+        table.add_row(*(_cell(row.get(column)) for column in _SHOWN[name]))
     console.print(table, soft_wrap=False)
 
 
@@ -198,9 +194,8 @@ def _list(console: Console, title: str, lines: list[str]) -> None:
 
 def _stay(console: Console, stack: Stack) -> None:
     console.print(f"The Dagster UI is at {stack.webserver_url}. Ctrl-C stops everything.")
-    wait: Callable[[float], None] = time.sleep
     try:
         while stack.is_up():
-            wait(1.0)
+            time.sleep(1.0)
     except KeyboardInterrupt:
         console.print()
