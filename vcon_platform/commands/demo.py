@@ -152,9 +152,7 @@ def _tell(console: Console, watcher: Watcher, picture: Picture, client: DagsterC
     if picture.recalls:
         console.print("[bold]Try next[/bold]")
         console.print(f"  vcon-platform trace {picture.recalls[0]['uuid']}")
-        console.print(
-            f"  vcon-platform backfill freeswitch --from 2026-10-01 --to 2026-10-30   {escape('# your archive')}"
-        )
+        console.print("  vcon-platform backfill freeswitch --from 2026-10-01 --to 2026-10-30")
     if picture.dead:
         console.print(
             "  put a good recording in the place of the broken one in "
