@@ -41,7 +41,8 @@ class Sample:
 
     ``uuid`` is the A leg's, ``verdict`` what the pipeline *recall* must make of the call, ``words`` are heard in it
     (lower case), ``repaired`` is the audio that :func:`repair` puts in place of a broken one, after which the verdict
-    is ``repaired_verdict``. ``customer_tel`` is E.164.
+    is ``repaired_verdict``. ``customer_tel`` is E.164; ``customer_name`` is empty where the switch cannot know it, as
+    for somebody who is called.
     """
 
     name: str
@@ -145,7 +146,7 @@ SAMPLES: tuple[Sample, ...] = (
         ("Charles Ward", "1003"), "tickets.mp3", "comedy club return last name please",
     ),
     _sample(
-        "heater", "2026-11-02T11:03:55.730110", "recall", ("Henry Oduya", "+16175550133"), _DANA,
+        "heater", "2026-11-02T11:03:55.730110", "recall", ("", "+16175550133"), _DANA,
         "heater.wav", "safety recall space heater driver friday money", outbound=True,
     ),
     _sample(
@@ -229,18 +230,19 @@ def archived_calls(day: date, calls: int) -> list[Sample]:
         number = day.toordinal() * 31 + index
         audio, cause = _PATTERN[index % len(_PATTERN)]
         agent = (_DANA, _MARCUS)[number % 2]
+        outbound = index % 4 == 3
         found.append(
             Sample(
                 name=f"archive {day} {index}",
                 start=begin + step * index + timedelta(milliseconds=number * 37 % 1000),
                 verdict="recall" if audio == "toaster.mp3" else "filtered",
-                customer_name=_CUSTOMERS[number % len(_CUSTOMERS)],
+                customer_name="" if outbound else _CUSTOMERS[number % len(_CUSTOMERS)],
                 customer_tel=f"+1{_AREAS[number % len(_AREAS)]}55501{number % 100:02}",
                 agent_name=agent[0],
                 agent_extension=agent[1],
                 audio=audio,
                 hangup_cause=cause,
-                outbound=index % 4 == 3,
+                outbound=outbound,
                 ring=timedelta(seconds=3 + number % 9),
             )
         )
