@@ -39,7 +39,8 @@ def problems(error: ValidationError, prefix: tuple[str | int, ...] = ()) -> list
     """One sentence per finding, each beginning with the JSON pointer of the place."""
     found = []
     for finding in error.errors(include_url=False, include_input=False):
-        place = pointer((*prefix, *finding["loc"])) or "/"
+        place = pointer((*prefix, *finding["loc"]))
         sentence = _SENTENCES.get(finding["type"]) or finding["msg"].removeprefix("Value error, ")
-        found.append(f"{place} {sentence}")
+        # A rule that spans members names the place below its own itself.
+        found.append(f"{place}{sentence}" if sentence.startswith("/") else f"{place or '/'} {sentence}")
     return found

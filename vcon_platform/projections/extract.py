@@ -65,7 +65,6 @@ _ROLES = {
     "client": "customer",
     "consumer": "customer",
 }
-_OTHER = {"agent": "customer", "customer": "agent"}
 _DIRECTIONS = {
     "inbound": "inbound",
     "in": "inbound",
@@ -106,14 +105,14 @@ def _originator(vcon: Vcon) -> tuple[int, list[int]] | None:
 def party_index(vcon: Vcon, side: str) -> int | None:
     """Index of the first party on one side (``agent`` or ``customer``), or None.
 
-    By the party's ``role``. Where no party has that role: in a conversation of two, the other one of the party
-    whose role is known. Where no role is known at all: by who began it and the direction.
+    By the party's ``role``. Where no party has that role: in a conversation of two, the one without a role, if the
+    other one's is known. Where no role is known at all: by who began it and the direction.
     """
     roles = [_role_of(_mapping(party)) for party in vcon.parties]
     if side in roles:
         return roles.index(side)
     if any(roles):
-        return 1 - roles.index(_OTHER[side]) if len(roles) == 2 and _OTHER[side] in roles else None
+        return roles.index(None) if len(roles) == 2 and None in roles else None
     began, way = _originator(vcon), direction(vcon)
     if began is None or way not in ("inbound", "outbound"):
         return None

@@ -138,20 +138,20 @@ class Projection(_Strict):
         names = [column.name for column in self.columns]
         for place, name in enumerate(names):
             if name in names[:place]:
-                raise ValueError(f"columns/{place}/name {name!r} is there twice")
+                raise ValueError(f"/columns/{place}/name {name!r} is there twice")
         for place, name in enumerate(self.key):
             if name not in names:
-                raise ValueError(f"key/{place} {choose(name, names, 'a column')}")
+                raise ValueError(f"/key/{place} {choose(name, names, 'a column')}")
         if len(set(self.key)) != len(self.key):
-            raise ValueError("key names a column twice")
+            raise ValueError("/key names a column twice")
         uuids = [column for column in self.columns if column.source == "uuid"]
         if len(uuids) != 1 or uuids[0].type != "text":
-            raise ValueError("columns must hold exactly one column of type text from 'uuid'")
+            raise ValueError("/columns must hold exactly one column of type text from 'uuid'")
         if uuids[0].name not in self.key:
-            raise ValueError(f"key must name {uuids[0].name!r}, the column from 'uuid'")
+            raise ValueError(f"/key must name {uuids[0].name!r}, the column from 'uuid'")
         kinds = [ref.kind for ref in self.destinations]
         if len(set(kinds)) != len(kinds):
-            raise ValueError("destinations names a kind twice; declare a second projection for a second table")
+            raise ValueError("/destinations names a kind twice; declare a second projection for a second table")
         return self
 
     @cached_property

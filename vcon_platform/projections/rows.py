@@ -111,18 +111,22 @@ def _own_index(vcon: Vcon, projection: str) -> int | None:
 
 
 def find_row(vcon: Vcon, projection: str) -> Row | None:
-    """The row of a projection that the vCon carries, or None. Raises :class:`RowError` if it cannot be read."""
+    """The row of a projection that the vCon carries; None if it carries none, or one that was withdrawn. Raises
+    :class:`RowError` if it cannot be read."""
     index = _own_index(vcon, projection)
-    return None if index is None else row_from_attachment(vcon.uuid, vcon.attachments[index])
+    if index is None or not _body(vcon.attachments[index]).get("hash"):
+        return None
+    return row_from_attachment(vcon.uuid, vcon.attachments[index])
 
 
 def put_row(vcon: Vcon, row: Row, projection: Projection) -> bool:
     """Let the vCon carry this row: in place of the projection's earlier one, else as a new attachment. False, and
     nothing changed, when it carries the same row already."""
-    index = _own_index(vcon, projection.name)
-    if index is not None and _body(vcon.attachments[index]).get("hash") == row.hash:
-        return False
     attachment = as_attachment(row, projection)
+    index = _own_index(vcon, projection.name)
+    # Compared whole: an attachment that came with a posted vCon may have the right hash and another row.
+    if index is not None and _body(vcon.attachments[index]) == attachment["body"]:
+        return False
     if vcon.parties:  # the format wants both indexes; they must point at something that is there
         attachment["party"] = party_index(vcon, "agent") or 0
     if vcon.dialog:
