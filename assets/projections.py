@@ -91,6 +91,7 @@ def _landed_metadata(landed: Landed) -> dict[str, dg.MetadataValue]:
         "deleted": dg.MetadataValue.int(len(landed.deleted)),
         "unchanged": dg.MetadataValue.int(landed.unchanged),
         "rejected": dg.MetadataValue.int(len(landed.rejected)),
+        "missing": dg.MetadataValue.int(len(landed.missing)),
         "rows_on_these_days": dg.MetadataValue.int(sum(landed.rows.values())),
     }
     if landed.rejected:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from vcon_platform.adapters.base import Adapter
+from vcon_platform.adapters.base import Adapter, AdapterError
 from vcon_platform.adapters.intake import Intake, Taken
 from vcon_platform.orchestration import naming
 from vcon_platform.orchestration.runtime import runtime
@@ -36,7 +36,10 @@ def adapter_sensor(adapter: Adapter) -> dg.SensorDefinition:
         intake = Intake(run.client, run.documents, run.media, adapter)
         until = time.monotonic() + TIME_BOX_SECONDS
         found = adapter.discover(intake.seen(), datetime.now(UTC))
-        taken = intake.take(found, remember=True, time_is_up=lambda: time.monotonic() > until)
+        try:
+            taken = intake.take(found, remember=True, time_is_up=lambda: time.monotonic() > until)
+        except AdapterError as error:  # the source itself cannot be used, such as a folder that is not there
+            return dg.SkipReason(str(error))
         if not taken.created and not taken.revised and not taken.problems:
             return dg.SkipReason("nothing new")
         return dg.SensorResult(

@@ -71,7 +71,7 @@ def test_a_red_run_names_what_failed(page: Page, platform: Platform) -> None:
 def test_the_job_shows_one_op_per_processor(page: Page) -> None:
     page.goto("/locations/vcon_platform/jobs/recall")
     page.get_by_text("View as Asset Graph").click()
-    page.goto("/locations/vcon_platform/jobs/recall/recall__steps/")
+    page.get_by_text("Expand graph").first.click()
     for op in ("lease", "transcribe", "recall_finder", "projection", "settle"):
         expect(page.get_by_text(op, exact=True).first).to_be_attached()
     _picture(page, "ops")

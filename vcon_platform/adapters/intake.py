@@ -7,6 +7,7 @@ the item is offered once more and found known.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import batched
@@ -25,9 +26,13 @@ from vcon_platform.vcon.media import content_hash_of, decode_base64url
 if TYPE_CHECKING:
     from redis import Redis
 
+logger = logging.getLogger(__name__)
+
 CHUNK = 50
 """Captures per transaction pipeline: large enough to be quick, small enough that a time box is kept."""
 _CONTENT = ("body", "encoding", "url", "content_hash")
+_OF_THE_OLD = (*_CONTENT, "mediatype", "filename", "disposition")
+"""Members of a dialog that a recording replaces: an incomplete call that has a recording now has no disposition."""
 
 
 @dataclass(slots=True)
@@ -71,9 +76,8 @@ class Intake:
         """
         taken = Taken()
         for chunk in batched(found, CHUNK):
-            captures = [item for item in chunk if isinstance(item, Capture)]
             problems = [item for item in chunk if isinstance(item, Problem)]
-            self._store(captures, taken, compare_known=remember)
+            captures = self._store([item for item in chunk if isinstance(item, Capture)], taken, compare_known=remember)
             taken.problems += problems
             for problem in problems:
                 self._client.hset(
@@ -91,20 +95,35 @@ class Intake:
                 break
         return taken
 
-    def _store(self, captures: list[Capture], taken: Taken, *, compare_known: bool) -> None:
+    def _store(self, captures: list[Capture], taken: Taken, *, compare_known: bool) -> list[Capture]:
+        """Store what is new; gives the captures that are dealt with. One whose recording vanished since it was found
+        is left for the next look, and stops no other."""
         known = self._documents.known([capture.vcon.uuid for capture in captures])
-        fresh = [capture for capture in captures if capture.vcon.uuid not in known]
-        outcomes = dict(self._documents.create([self._new(capture) for capture in fresh]))
+        fresh: list[NewVcon] = []
+        done: list[Capture] = []
         for capture in captures:
-            uuid = capture.vcon.uuid
-            if outcomes.get(uuid) is Created.CREATED:
+            try:
+                if capture.vcon.uuid not in known:
+                    fresh.append(self._new(capture))
+                elif compare_known and self._revise(capture):
+                    taken.revised += 1
+                else:
+                    taken.known += 1
+            except OSError as error:
+                logger.warning("%s: a recording cannot be read (%s); looking again later", self._name, error.strerror)
+                continue
+            done.append(capture)
+        outcomes = dict(self._documents.create(fresh))
+        for capture in done:
+            if capture.vcon.uuid in known:
+                continue
+            if outcomes[capture.vcon.uuid] is Created.CREATED:
                 taken.created += 1
                 day = capture.day.isoformat()
                 taken.days[day] = taken.days.get(day, 0) + 1
-            elif compare_known and self._revise(capture):
-                taken.revised += 1
-            else:
+            else:  # somebody else was quicker
                 taken.known += 1
+        return done
 
     def _content(self, capture: Capture) -> dict[int, dict[str, str]]:
         return {index: self._media.keep_file(path) for index, path in capture.recordings.items()}
@@ -141,7 +160,7 @@ class Intake:
             if _hash_of(old) == _hash_of(content):
                 continue
             first = first or _hash_of(old) is None
-            kept = {name: value for name, value in old.items() if name not in _CONTENT}
+            kept = {name: value for name, value in old.items() if name not in _OF_THE_OLD}
             stored.put("dialog", {**kept, **capture.vcon.dialog[index], **content}, index)
         if not stored.changes:
             return False

@@ -5,16 +5,20 @@ Belongs here: where the rows come from and what is remembered afterwards. Compar
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
 from vcon_platform.ledger.events import EventKind, LedgerEvent
 from vcon_platform.projections.destination import Destination
+from vcon_platform.projections.errors import RowError
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.reconcile import Landed, reconcile
 from vcon_platform.projections.rows import PURPOSE, Row, row_from_attachment
 from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.rows import RowIndex
+
+logger = logging.getLogger(__name__)
 
 
 def land(
@@ -51,7 +55,10 @@ def _rows(documents: DocumentStore, projection: Projection, uuids: Sequence[str]
     for uuid, bodies in documents.attachment_bodies(uuids, PURPOSE):
         own = [body for body in bodies if isinstance(body, dict) and body.get("projection") == projection.name]
         if own and own[-1].get("hash"):
-            yield row_from_attachment(uuid, {"body": own[-1]})
+            try:
+                yield row_from_attachment(uuid, {"body": own[-1]})
+            except RowError as error:  # told as missing by reconcile; its neighbours land
+                logger.warning("%s", error)
 
 
 def _events(
