@@ -47,9 +47,9 @@ def router(settings: Settings) -> APIRouter:
     # Two probes may hang on a dead network until the drivers give up; they must not eat the API's own threads.
     pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="health")
 
-    @routes.api_route(
+    @routes.head("/health", include_in_schema=False)
+    @routes.get(
         "/health",
-        methods=["GET", "HEAD"],
         summary="Are Redis and Postgres there?",
         responses={503: {"model": Health, "description": "A service is not usable"}},
     )

@@ -22,13 +22,23 @@ LOCATION = "vcon_platform"
 REDIS, POSTGRES, CODE_SERVER = "redis", "postgres", "code-server"
 WEBSERVER, DAEMON, API, WATCHDOG = "webserver", "daemon", "api", "watchdog"
 
+#: What people call them.
+TITLES = {
+    REDIS: "Redis",
+    POSTGRES: "Postgres",
+    CODE_SERVER: "Dagster code server",
+    WEBSERVER: "Dagster UI",
+    DAEMON: "Dagster daemon",
+    WATCHDOG: "Watchdog",
+    API: "REST API",
+}
+
 
 @dataclass(frozen=True)
 class Program:
     """One supervised process."""
 
     name: str
-    title: str
     command: tuple[str, ...]
     stop_signal: str
     stop_seconds: int
@@ -44,7 +54,6 @@ def redis_program(settings: Settings, server: RedisServer) -> Program:
     """The embedded Redis."""
     return Program(
         name=REDIS,
-        title="Redis",
         command=tuple(server.command()),
         stop_signal="TERM",
         stop_seconds=30,
@@ -58,7 +67,6 @@ def postgres_program(settings: Settings, server: PostgresServer) -> Program:
     """The embedded Postgres."""
     return Program(
         name=POSTGRES,
-        title="Postgres",
         command=tuple(server.command()),
         stop_signal="INT",  # "fast": on TERM it waits until every client has left
         stop_seconds=30,
@@ -75,33 +83,31 @@ def platform_programs(settings: Settings, definitions_module: str) -> list[Progr
     workspace = str(run / "workspace.yaml")
     code_port, web_port, api_port = settings.code_server_port, settings.webserver_port, settings.api_port
 
-    def python(name: str, title: str, *arguments: object, port: NeededPort | None = None) -> Program:
+    def python(name: str, *arguments: object, port: NeededPort | None = None) -> Program:
         command = (sys.executable, *(str(argument) for argument in arguments))
         # Dagster takes TERM and INT alike; its runs are in the code server's process group and are told as well, so
         # that they hand their leases back. The folder is one without a .env, which Dagster would read.
-        return Program(name, title, command, "TERM", 30, signal_group=True, directory=run, port=port)
+        return Program(name, command, "TERM", 30, signal_group=True, directory=run, port=port)
 
     return [
         python(
             CODE_SERVER,
-            "Dagster code server",
             *("-m", "dagster", "code-server", "start", "-h", LOOPBACK, "-p", code_port, "-m", definitions_module),
             port=NeededPort(code_port, "Dagster's code server", "VCON_CODE_SERVER_PORT"),
         ),
         python(
             API,
-            "REST API",
             *("-m", "uvicorn", "--factory", "vcon_platform.api.app:create_app", "--host", LOOPBACK),
             *("--port", api_port, "--no-access-log", "--no-server-header"),
             port=NeededPort(api_port, "the REST API", "VCON_API_PORT"),
         ),
         python(
             WEBSERVER,
-            "Dagster UI",
             *("-m", "dagster_webserver", "-h", LOOPBACK, "-p", web_port, "-w", workspace),
             port=NeededPort(web_port, "the Dagster UI", "VCON_WEBSERVER_PORT"),
         ),
-        python(DAEMON, "Dagster daemon", "-m", "dagster._daemon", "run", "-w", workspace),
+        python(DAEMON, "-m", "dagster._daemon", "run", "-w", workspace),
+        python(WATCHDOG, "-m", "vcon_platform.services.watchdog", web_port),
     ]
 
 

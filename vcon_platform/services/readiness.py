@@ -15,7 +15,7 @@ from vcon_platform.services.ports import LOOPBACK
 _LOCATIONS = """{ workspaceOrError {
   __typename
   ... on Workspace { locationEntries { name locationOrLoadError {
-    __typename ... on PythonError { message className } } } }
+    __typename ... on PythonError { message className errorChain { error { message } } } } } }
   ... on PythonError { message }
 } }"""
 _DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
@@ -66,7 +66,9 @@ def why_webserver_not_ready(port: int) -> str | None:
         return f"it does not answer ({type(error).__name__})"
     for name, problem in errors.items():
         if problem["__typename"] == "PythonError" and not is_unreachable(problem):
-            raise ServiceError(f"Dagster cannot load the code location {name}:\n{str(problem['message']).strip()}")
+            causes = [link["error"]["message"] for link in problem.get("errorChain") or []]
+            words = "\n".join(str(message).strip() for message in [problem["message"], *causes])
+            raise ServiceError(f"Dagster cannot load the code location {name}:\n{words}")
         return f"location {name} is not loaded yet"
     return None
 

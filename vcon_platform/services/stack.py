@@ -29,6 +29,8 @@ from vcon_platform.services.programs import (
     DAEMON,
     POSTGRES,
     REDIS,
+    TITLES,
+    WATCHDOG,
     WEBSERVER,
     Program,
     platform_programs,
@@ -38,11 +40,14 @@ from vcon_platform.services.programs import (
 )
 from vcon_platform.services.readiness import why_api_not_ready, why_daemon_not_ready, why_webserver_not_ready
 from vcon_platform.services.redis import RedisServer, embedded_redis, why_redis_not_ready
-from vcon_platform.services.supervisord import SupervisorClient, spawn
+from vcon_platform.services.supervisord import SupervisorClient, is_configured, spawn
 from vcon_platform.settings import Settings
 
 DEFINITIONS_MODULE = "vcon_platform.definitions"
 _POLL_SECONDS = 0.1
+#: A process that has been started this often and is still not ready will not be. (supervisord itself gives up only on
+#: those that end within a second; importing Dagster takes longer than that.)
+_LIVES = 3
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ class Stack:
             self._start(API, True, progress, timeout, lambda: why_api_not_ready(ports.api_port))
             self._start(WEBSERVER, True, progress, timeout, lambda: why_webserver_not_ready(ports.webserver_port))
             self._start(DAEMON, True, progress, timeout, lambda: why_daemon_not_ready(ports.webserver_port))
+            self._client.start(WATCHDOG)
 
     def down(self, progress: Callable[[Progress], None] = lambda _: None, *, timeout: float = 120.0) -> bool:
         """Stop everything, last started first. False if nothing ran. Raises :class:`ServiceError` if it will not
@@ -196,6 +202,11 @@ class Stack:
         alive = self._client.process_id() is not None
         if not alive and (count := stop_leftovers(self.settings.data_dir)):
             progress(Progress(f"Stopped {count} processes that an earlier, killed supervisor had left behind"))
+        if alive and not is_configured(self.settings.data_dir, programs):
+            raise ServiceError(
+                f"The platform of {self.settings.data_dir} runs with other ports or programs than are set now. Stop it "
+                "with 'vcon-platform down', then start it again."
+            )
         running = {name for name, info in self._client.processes().items() if info["pid"]} if alive else set()
         missing = [program for program in wanted if program.name not in running]
         require_free(program.port for program in missing if program.port is not None)
@@ -232,7 +243,7 @@ class Stack:
         timeout: float,
         why_not: Callable[[], str | None],
     ) -> None:
-        title = _TITLES[name]
+        title = TITLES[name]
         began = time.monotonic()
         if not ours:
             if reason := why_not():
@@ -248,8 +259,11 @@ class Stack:
 
     def _await(self, title: str, why_not: Callable[[], str | None], timeout: float, name: str | None = None) -> None:
         deadline = time.monotonic() + timeout
+        lives: set[int] = set()
         while (reason := why_not()) is not None:
-            failed = name is not None and self._client.processes().get(name, {}).get("statename") == "FATAL"
+            info = self._client.processes().get(name, {}) if name is not None else {}
+            lives.add(info.get("pid", 0))
+            failed = info.get("statename") == "FATAL" or len(lives - {0}) > _LIVES
             left = self._child is not None and self._child.poll() is not None
             if failed or left or time.monotonic() > deadline:
                 log = self.log_file(name) if name else self.settings.data_dir / "logs" / "supervisord.out"
@@ -267,13 +281,14 @@ class Stack:
             (CODE_SERVER, f"{LOOPBACK}:{ports.code_server_port}"),
             (WEBSERVER, self.webserver_url),
             (DAEMON, ""),
+            (WATCHDOG, ""),
             (API, self.api_url),
         ]
 
     def _status_of(
         self, name: str, address: str | None, infos: dict[str, dict[str, Any]], left: dict[str, int]
     ) -> ProcessStatus:
-        title = _TITLES[name]
+        title = TITLES[name]
         if address is None:
             return ProcessStatus(name, title, "external")
         if name in left:
@@ -284,16 +299,6 @@ class Stack:
             return ProcessStatus(name, title, state, None, None, address or None)
         state = _STATES.get(info["statename"], "stopped")
         return ProcessStatus(name, title, state, int(info["pid"]), int(info["now"] - info["start"]), address or None)
-
-
-_TITLES = {
-    REDIS: "Redis",
-    POSTGRES: "Postgres",
-    CODE_SERVER: "Dagster code server",
-    WEBSERVER: "Dagster UI",
-    DAEMON: "Dagster daemon",
-    API: "REST API",
-}
 
 
 def tail(log: Path, lines: int = 25) -> str:

@@ -71,6 +71,8 @@ def configuration(data_dir: Path, programs: Iterable[Program]) -> str:
     for priority, program in enumerate(programs, start=1):
         lines += [
             f"[program:{program.name}]",
+            # For is_configured: not every program has its port in its command.
+            f"; port={program.port.number if program.port else None}",
             f"command={_value(shlex.join(program.command))}",
             f"directory={_value(program.directory)}",
             f"priority={priority}",  # shutdown goes backwards
@@ -91,10 +93,19 @@ def configuration(data_dir: Path, programs: Iterable[Program]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def is_configured(data_dir: Path, programs: Iterable[Program]) -> bool:
+    """True if the configuration that supervisord was started with is the one for ``programs``."""
+    return _config_file(data_dir).read_text() == configuration(data_dir, programs)
+
+
+def _config_file(data_dir: Path) -> Path:
+    return data_dir / "run" / "supervisord.conf"
+
+
 def spawn(data_dir: Path, programs: Iterable[Program], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start supervisord in a session of its own; it outlives this process. It is not ready yet on return."""
     _prepare_socket(data_dir)
-    config = data_dir / "run" / "supervisord.conf"
+    config = _config_file(data_dir)
     write_private(config, configuration(data_dir, programs))
     with (data_dir / "logs" / "supervisord.out").open("ab") as out:
         return subprocess.Popen(
