@@ -84,13 +84,15 @@ class Platform:
         return {row["uuid"]: row["verdict"] for row in rows}
 
     def until_landed(self, uuids: Sequence[str]) -> dict[str, str]:
-        """Wait until each of these has its row in calls; the verdicts."""
+        """Wait until each of these has its row in calls, and in recalls if it is done; the verdicts."""
 
         def landed() -> dict[str, str]:
             verdicts = self.verdicts(uuids)
-            return verdicts if len(verdicts) == len(uuids) else {}
+            done = {uuid for uuid, verdict in verdicts.items() if verdict == "done"}
+            recalls = {row["uuid"] for row in self.rows("recalls", uuids)}
+            return verdicts if len(verdicts) == len(uuids) and done == recalls else {}
 
-        return eventually(landed, PATIENCE, 0.5, f"{len(uuids)} rows in calls")
+        return eventually(landed, PATIENCE, 0.5, f"{len(uuids)} calls have their rows")
 
     def story(self, uuid: str) -> list[LedgerEvent]:
         """What the ledger says of a conversation, oldest first."""

@@ -3,6 +3,8 @@ from here (reference: Dagster requires ``^[A-Za-z0-9_]+$``; asset key parts may 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 PIPELINE_TAG = "vcon/pipeline"
 """On every run of a pipeline's Dagster job; the limit of runs at once per pipeline is keyed on it."""
 VERSION_TAG = "vcon/version"
@@ -28,6 +30,11 @@ def pipeline_key(pipeline: str) -> list[str]:
 def projection_key(projection: str, destination: str) -> list[str]:
     """The asset of a projection in one destination."""
     return ["projections", projection, destination]
+
+
+def input_name(source: Sequence[str]) -> str:
+    """The graph input through which a source's asset feeds a pipeline."""
+    return "_".join(source)
 
 
 def graph_name(pipeline: str) -> str:

@@ -41,7 +41,7 @@ def build_pipeline(
     key = dg.AssetKey(naming.pipeline_key(definition.name))
     asset = dg.AssetsDefinition.from_graph(
         graph,
-        keys_by_input_name={f"source_{index}": dg.AssetKey(source) for index, source in enumerate(sources)},
+        keys_by_input_name={naming.input_name(source): dg.AssetKey(source) for source in sources},
         keys_by_output_name={"result": key},
         group_name="pipelines",
         descriptions_by_output_name={"result": _description(definition)},
@@ -75,7 +75,7 @@ def _description(definition: Definition) -> str:
 def _graph(
     definition: Definition, sources: Sequence[Sequence[str]], projections: Mapping[str, Projection]
 ) -> dg.GraphDefinition:
-    inputs = [f"source_{index}" for index in range(len(sources))]
+    inputs = [naming.input_name(source) for source in sources]
     ops = [
         _lease_op(definition, projections, inputs),
         *(_step_op(definition, projections, position, step) for position, step in enumerate(definition.steps)),
