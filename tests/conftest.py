@@ -23,7 +23,7 @@ from vcon_platform.services.identity import server_identity
 from vcon_platform.services.postgres import PostgresServer, create_schemas, libpq_url
 from vcon_platform.services.postgres_home import runnable_install
 from vcon_platform.services.redis import RedisServer
-from vcon_platform.settings import Settings
+from vcon_platform.settings import ENV_FILE_VARIABLE, Settings
 
 _TEMPLATE = "vcon_template"
 _numbers = count(1)
@@ -109,10 +109,11 @@ def data_dir(server_folder: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The developer's own environment must not decide what a test does."""
+    """The developer's own environment and .env must not decide what a test does."""
     for name in list(os.environ):
         if name.startswith("VCON_") or name in ("REDIS_URL", "POSTGRES_URL", "DAGSTER_HOME"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv(ENV_FILE_VARIABLE, "")
 
 
 @pytest.fixture
