@@ -1,7 +1,7 @@
 """Where the embedded Postgres keeps its data, and which copy of its binaries it runs.
 
 Normally ``{data_dir}/postgres`` and the installed package. But root's Postgres runs as ``nobody``, and a checkout in
-root's own folders (``/root/...``, a ``mktemp -d``) is closed to nobody. Opening those folders would be rude; so the
+root's own folders (its home, a ``mktemp -d``) is closed to nobody. Opening those folders would be rude; so the
 data and a copy of the binaries then go to a folder of our own that nobody can reach, and the start-up says so.
 """
 
