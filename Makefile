@@ -63,5 +63,8 @@ constraints: setup ## write constraints.txt anew from what is installed
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable; } > .constraints.new
 	@mv .constraints.new constraints.txt
 
-clean: down ## remove .venv and all run-time data
+# Root's Postgres may have its data outside the checkout (it says so when it starts); then they are noted there.
+clean: ## stop everything, then remove .venv and all run-time data
+	@if [ -x $(BIN)/vcon-platform ]; then $(BIN)/vcon-platform down; fi
+	@if [ -f dagster_home/data/run/postgres_home ]; then rm -rf "$$(cat dagster_home/data/run/postgres_home)"; fi
 	rm -rf .venv dagster_home/data

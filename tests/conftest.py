@@ -19,6 +19,7 @@ import pytest
 import redis
 
 from tests.support import child, eventually, free_port
+from vcon_platform.services import postgres_home
 from vcon_platform.services.identity import server_identity
 from vcon_platform.services.postgres import PostgresServer, create_schemas, libpq_url
 from vcon_platform.services.postgres_home import runnable_install
@@ -34,7 +35,9 @@ def server_folder() -> Iterator[Path]:
     """A short-named folder for server data that the servers' user may pass through."""
     folder = Path(tempfile.mkdtemp(prefix="vcon-test-", dir="/tmp"))
     folder.chmod(0o711)
-    yield folder
+    with pytest.MonkeyPatch.context() as patch:  # nothing of a test may stay on the machine
+        patch.setattr(postgres_home, "FALLBACK_ROOT", folder / "fallback")
+        yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -104,7 +107,9 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 @pytest.fixture
 def data_dir(server_folder: Path) -> Path:
     """An empty data folder for an installation that starts its own servers (their user can reach it)."""
-    return Path(tempfile.mkdtemp(prefix="data-", dir=server_folder))
+    folder = Path(tempfile.mkdtemp(prefix="data-", dir=server_folder))
+    folder.chmod(0o711)
+    return folder
 
 
 @pytest.fixture(autouse=True)
