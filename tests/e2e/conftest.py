@@ -1,6 +1,7 @@
 """One real installation for all end-to-end tests: embedded Redis and Postgres, Dagster's processes, the REST API.
 
-It is started once (it takes seconds) on one worker; each test works on calls of its own.
+It is started once (it takes seconds): every module here carries the marks of ``platform.ONE_WORKER``, so that all run on
+one worker, and each works on calls of its own.
 """
 
 from __future__ import annotations
@@ -16,14 +17,6 @@ from tests.e2e.platform import Platform
 from tests.support import free_port
 from vcon_platform.services.stack import Stack
 from vcon_platform.settings import Settings
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder shares one stack, so it runs on one worker, in the order of the files."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="session")

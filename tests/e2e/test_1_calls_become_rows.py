@@ -5,10 +5,12 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.e2e.platform import PATIENCE, Platform
+from tests.e2e.platform import ONE_WORKER, PATIENCE, Platform
 from tests.support import eventually
 from vcon_platform.demo.samples import SAMPLES, repair
 from vcon_platform.ledger.events import EventKind
+
+pytestmark = ONE_WORKER
 
 UUIDS = {sample.name: sample.vcon_uuid() for sample in SAMPLES}
 ENDING = {"recall": "done", "filtered": "filtered", "failed": "failed"}
@@ -134,7 +136,7 @@ def test_re_executing_the_red_run_takes_up_the_repaired_call_alone(platform: Pla
     assert platform.until_finished(again) == "SUCCESS"
     eventually(lambda: platform.verdicts([uuid]) == {uuid: "done"}, PATIENCE, 0.5, "its row has landed")
     assert [row["uuid"] for row in platform.rows("recalls", [uuid])] == [uuid]
-    assert platform.queues.dead("recall") == []
+    assert uuid not in {dead.job.vcon_uuids[0] for dead in platform.queues.dead("recall")}
     after = {name: platform.documents.read_one(each).revision for name, each in UUIDS.items() if name != "kettle"}
     assert after == before
 

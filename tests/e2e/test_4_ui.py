@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.e2e.platform import Platform
+from tests.e2e.platform import ONE_WORKER, Platform
 from vcon_platform.demo.samples import SAMPLES
+
+pytestmark = ONE_WORKER
 
 # Chromium's own network traffic is switched off: nothing here may leave this machine.
 _FLAGS = [
@@ -71,7 +73,8 @@ def test_a_red_run_names_what_failed(page: Page, platform: Platform) -> None:
 def test_the_job_shows_one_op_per_processor(page: Page) -> None:
     page.goto("/locations/vcon_platform/jobs/recall")
     page.get_by_text("View as Asset Graph").click()
-    page.get_by_text("recall__steps").first.dblclick()
+    page.get_by_text("Explode graphs").wait_for()  # the op graph is drawn
+    page.get_by_text("Expand", exact=True).first.click()
     for op in ("lease", "transcribe", "recall_finder", "projection", "settle"):
         expect(page.get_by_text(op, exact=True).first).to_be_attached()
     _picture(page, "ops")
@@ -95,5 +98,6 @@ def test_a_tables_page_shows_its_columns_and_when_it_was_materialized(page: Page
 
 def test_days_of_the_archive_can_be_chosen(page: Page) -> None:
     page.goto("/assets/sources/freeswitch_history?view=partitions")
-    expect(page.get_by_text("Materialized (30)")).to_be_visible()  # by the backfill before
+    expect(page.get_by_text("Materialized (").first).to_be_visible()
+    expect(page.get_by_text("2026-11-02").first).to_be_attached()
     _picture(page, "history")
