@@ -7,7 +7,7 @@ import dagster as dg
 
 from vcon_platform.adapters.base import Adapter
 from vcon_platform.adapters.intake import Intake
-from vcon_platform.ledger.outbox import ship
+from vcon_platform.ledger.outbox import ship_all
 from vcon_platform.ledger.store import Ledger
 from vcon_platform.orchestration import naming
 from vcon_platform.orchestration.runtime import runtime
@@ -54,6 +54,6 @@ def history_source(adapter: Adapter, days: dg.PartitionsDefinition) -> dg.Assets
                 lines = [f"- {problem.code}: {problem.message}" for problem in taken.problems[:20]]
                 metadata["problems"] = dg.MetadataValue.md("\n".join(lines))
             context.add_asset_metadata(metadata, partition_key=day)
-        ship(run.client, Ledger(context.resources.postgres.engine()))
+        ship_all(run.client, Ledger(context.resources.postgres.engine()))
 
     return history

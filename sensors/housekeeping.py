@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from vcon_platform.ledger.outbox import ship
+from vcon_platform.ledger.outbox import ship_all
 from vcon_platform.ledger.store import Ledger
 from vcon_platform.orchestration.runtime import runtime
 
@@ -22,7 +22,7 @@ def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """One tick. It never asks for a run; what it did stands in the tick's reason."""
     run = runtime(context.resources.redis, context.resources.object_store, {})
     handed_back = sum(run.queues.expire().values())
-    shipped = ship(run.client, Ledger(context.resources.postgres.engine()))
+    shipped = ship_all(run.client, Ledger(context.resources.postgres.engine()))
     cursor = context.cursor or ""
     tick = int(cursor) if cursor.isdecimal() else 0  # what is no number starts the count again
     swept = run.checkpoints.sweep() if tick % SWEEP_EVERY_TICKS == 0 else 0

@@ -115,6 +115,8 @@ def _what(event: LedgerEvent) -> str:
     detail = dict(event.detail)
     parts = [_words(detail.pop(name)) for name in _WHY if detail.get(name)]
     parts += [f"{name}={_words(value)}" for name, value in detail.items() if value not in (None, "", [], {})]
+    if event.options_hash:
+        parts.append(f"options {event.options_hash}")
     if event.revision is not None:
         parts.append(f"revision {event.revision}")
     return ", ".join(parts)
