@@ -127,8 +127,9 @@ def put_row(vcon: Vcon, row: Row, projection: Projection) -> bool:
     # Compared whole: an attachment that came with a posted vCon may have the right hash and another row.
     if index is not None and _body(vcon.attachments[index]) == attachment["body"]:
         return False
-    if vcon.parties:  # the format wants both indexes; they must point at something that is there
-        attachment["party"] = party_index(vcon, "agent") or 0
+    agent = party_index(vcon, "agent")
+    if agent is not None:  # never party 0 for want of a better one: that would pin the row on the first caller
+        attachment["party"] = agent
     if vcon.dialog:
         attachment["dialog"] = 0
     if index is None:
