@@ -51,6 +51,7 @@ def test_a_hash_that_a_document_merely_claims_is_not_believed(media: MediaStore,
         ({}, "neither body nor url"),
         ({"url": "https://example.org/a.wav"}, "outside url, which is not fetched"),
         ({"url": "vcon-media:sha512-AAAA"}, "not in the media store"),
+        ({"url": "vcon-media:sha512-../../../secrets/redis_password"}, "no content hash"),
     ],
 )
 def test_a_body_that_cannot_be_had_is_told(media: MediaStore, entry: dict[str, str], told: str) -> None:

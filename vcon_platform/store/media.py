@@ -8,6 +8,7 @@ Keys are hashes, never file names: what a caller named a file is no path.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 SCHEME = "vcon-media:"
+_TOKEN = re.compile(r"sha512-[A-Za-z0-9_-]{1,128}")
 
 
 class MediaError(PlatformError):
@@ -44,6 +46,8 @@ class MediaStore:
 
     @staticmethod
     def _key(token: str) -> str:
+        if not _TOKEN.fullmatch(token):  # it may come from a document: it must never be a path
+            raise MediaError(f"{token[:40]!r} is no content hash of the media store")
         algorithm, _, digest = token.partition("-")
         return f"media/{algorithm}/{digest[:2]}/{digest}"
 
