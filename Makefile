@@ -34,7 +34,7 @@ demo: setup ## eight sample calls, from a switch's spool folder to rows in Postg
 	@$(BIN)/vcon-platform demo
 
 test: setup ## the whole suite, end-to-end tests included
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: setup ## style and formatting
 	@$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """One real installation for all end-to-end tests: embedded Redis and Postgres, Dagster's processes, the REST API.
 
-It is started once (it takes seconds): every module here carries the marks of ``platform.ONE_WORKER``, so that all run
-on one worker, and each works on calls of its own.
+It is started once per test process (it takes seconds). The suite is spread by file (``--dist loadfile``), so a file's
+tests share a stack and keep their order; files work on calls of their own and need no other file.
 """
 
 from __future__ import annotations

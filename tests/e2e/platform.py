@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 from redis import Redis
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import ProgrammingError
@@ -30,8 +29,6 @@ from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.leases import Queues
 
 PATIENCE = 150.0
-ONE_WORKER = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
-"""For each module: the marks must stand in the files, because xdist groups tests before a conftest could add them."""
 
 
 class Platform:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.e2e.platform import ONE_WORKER, PATIENCE, Platform
+from tests.e2e.platform import PATIENCE, Platform
 from tests.support import eventually
 from vcon_platform.demo.samples import SAMPLES, repair
 from vcon_platform.ledger.events import EventKind
 
-pytestmark = ONE_WORKER
+pytestmark = pytest.mark.e2e
 
 UUIDS = {sample.name: sample.vcon_uuid() for sample in SAMPLES}
 ENDING = {"recall": "done", "filtered": "filtered", "failed": "failed"}

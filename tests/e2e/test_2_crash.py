@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 
-from tests.e2e.platform import ONE_WORKER, PATIENCE, Platform
+import pytest
+
+from tests.e2e.platform import PATIENCE, Platform
 from tests.support import eventually
 from vcon_platform.demo.samples import archived_calls
 from vcon_platform.ledger.events import EventKind
 
-pytestmark = ONE_WORKER
+pytestmark = pytest.mark.e2e
 
 
 def test_every_call_becomes_exactly_one_row_when_the_run_is_killed(platform: Platform) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from tests.e2e.platform import ONE_WORKER, PATIENCE, Platform
+import pytest
+
+from tests.e2e.platform import PATIENCE, Platform
 from tests.support import eventually
 from vcon_platform.demo.samples import archived_calls, write_archive
 
-pytestmark = ONE_WORKER
+pytestmark = pytest.mark.e2e
 
 DAYS = [date(2026, 10, 1) + timedelta(days=number) for number in range(30)]
 CALLS = 10

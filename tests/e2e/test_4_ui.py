@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.e2e.platform import ONE_WORKER, Platform
-from vcon_platform.demo.samples import SAMPLES
+from tests.e2e.platform import Platform
+from vcon_platform.demo.samples import SAMPLES, archived_calls
 
-pytestmark = ONE_WORKER
+pytestmark = pytest.mark.e2e
 
 # Chromium's own network traffic is switched off: nothing here may leave this machine.
 _FLAGS = [
@@ -38,7 +39,8 @@ def page(platform: Platform) -> Iterator[Page]:
     chromium = shutil.which("chromium")
     if chromium is None and not os.environ.get("CI"):
         pytest.skip("no chromium on this machine: apt-get install chromium")
-    platform.until_landed(platform.end_calls(SAMPLES))
+    platform.until_landed(platform.end_calls(SAMPLES))  # a red run: one recording is broken
+    platform.until_landed(platform.end_calls(archived_calls(date(2026, 9, 20), 2)))  # a green one
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
         page = browser.new_page(viewport={"width": 1400, "height": 760}, base_url=platform.stack.webserver_url)
@@ -99,5 +101,5 @@ def test_a_tables_page_shows_its_columns_and_when_it_was_materialized(page: Page
 def test_days_of_the_archive_can_be_chosen(page: Page) -> None:
     page.goto("/assets/sources/freeswitch_history?view=partitions")
     expect(page.get_by_text("Materialized (").first).to_be_visible()
-    expect(page.get_by_text("2026-11-02").first).to_be_attached()
+    expect(page.get_by_text("Partitions Selected").first).to_be_visible()
     _picture(page, "history")
