@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -114,16 +115,20 @@ class Platform:
             lambda: (state := self.dagster.run(run_id)).finished and state.status, PATIENCE, 0.5, f"run {run_id} ends"
         )  # type: ignore[return-value]
 
-    def run_worker(self) -> psutil.Process | None:
-        """The process of a run that is being executed now: a child that Dagster's code server spawned."""
-        [server] = [status for status in self.stack.status() if status.name == "code-server"]
-        for process in psutil.Process(server.process_id).children(recursive=True):
-            try:
-                if "spawn_main" in " ".join(process.cmdline()):
-                    return process
-            except psutil.Error:
-                continue
-        return None
+    def run_worker(self) -> psutil.Process:
+        """The process of the run that holds a batch now, as its own event log names it."""
+        keys: list[bytes] = list(self.redis.keys("batch:*"))  # type: ignore[arg-type]
+        [batch] = [key for key in keys if not key.endswith(b":jobs")]
+        run_id = self.redis.hget(batch, "owner")
+        assert isinstance(run_id, bytes)
+        told = self.dagster.query(
+            "query($id: ID!) { runOrError(runId: $id) { ... on Run { eventConnection { events { "
+            "... on EngineEvent { message } } } } } }",
+            id=run_id.decode(),
+        )
+        found = re.search(r"Executing steps in process \(pid: (\d+)\)", str(told))
+        assert found, told
+        return psutil.Process(int(found[1]))
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``vcon-platform`` as a user of this installation would."""

@@ -21,9 +21,7 @@ def test_every_call_becomes_exactly_one_row_when_the_run_is_killed(platform: Pla
         platform.redis.delete(key)
     uuids = platform.end_calls(calls)
     eventually(lambda: platform.redis.keys("result:*"), PATIENCE, 0.02, "the first recording of the batch is heard")
-    worker = platform.run_worker()
-    assert worker is not None
-    worker.kill()
+    platform.run_worker().kill()
     verdicts = platform.until_landed(uuids)
     assert verdicts == {call.vcon_uuid(): {"recall": "done", "filtered": "filtered"}[call.verdict] for call in calls}
     recalls = [row["uuid"] for row in platform.rows("recalls", uuids)]
