@@ -34,11 +34,25 @@ def eventually[T](check: Callable[[], T], timeout: float = 30.0, interval: float
         _pause.wait(interval)
 
 
+def _ports() -> Iterator[int]:
+    """Ports below the range that systems hand out by themselves, another thousand for each worker: a port is never
+    given twice, nor taken by somebody's outgoing connection before it is used."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")
+    first = 20_000 + (int(worker) + 1) % 8 * 1_000
+    while True:
+        yield from range(first, first + 1_000)
+
+
+_candidates = _ports()
+
+
 def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A TCP port that nobody listens on now, and that was not given out lately."""
+    for port in _candidates:
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable: the candidates go round for ever")
 
 
 @contextlib.contextmanager
