@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import phonenumbers
-
 from vcon_platform.adapters.freeswitch_cdr import Leg
 from vcon_platform.adapters.freeswitch_settings import FreeSwitchSettings
+from vcon_platform.vcon.parties import NO_NUMBERS, normalise_tel
 
 _NO_NAMES = {"unknown", "anonymous", "unavailable", "private", "restricted", "outbound call", "inbound call"}
 _NO_NAMES |= {"freeswitch", "_undef_", "wireless caller", "nobody"}
-_NO_NUMBERS = {"unknown", "anonymous", "unavailable", "private", "restricted", "0000000000", "_undef_"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +74,11 @@ def telephone(number: str, settings: FreeSwitchSettings) -> str | None:
 @lru_cache(maxsize=65_536)
 def _telephone(number: str, region: str, own: str) -> str | None:
     user = re.sub(r"^(sips?|tel):", "", number.strip(), flags=re.IGNORECASE).partition("@")[0].partition(";")[0].strip()
-    if not user or user.lower() in _NO_NUMBERS:
+    if not user or user.lower() in NO_NUMBERS:
         return None
     if re.fullmatch(own, user):
         return user
-    parsed = _parsed(user, region)
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if parsed else user[:64]
-
-
-def _parsed(user: str, region: str) -> phonenumbers.PhoneNumber | None:
-    """Trunks send numbers with country code and without plus as often as they send national ones."""
-    for text in (user, f"+{user}"):
-        try:
-            parsed = phonenumbers.parse(text, region)
-        except phonenumbers.NumberParseException:
-            continue
-        if phonenumbers.is_valid_number(parsed):
-            return parsed
-    return None
+    return normalise_tel(user, region).e164 or user[:64]
 
 
 def _is_agent(number: str, settings: FreeSwitchSettings) -> bool:
