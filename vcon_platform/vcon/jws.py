@@ -22,7 +22,7 @@ from vcon_platform.vcon.faults import Fault, Rejected
 from vcon_platform.vcon.limits import Limits
 from vcon_platform.vcon.media import BodyError, decode_base64url
 from vcon_platform.vcon.strict_json import read_json
-from vcon_platform.vcon.trust import RSA_BITS
+from vcon_platform.vcon.trust import MAX_CHAIN, RSA_BITS
 
 if TYPE_CHECKING:
     from vcon_platform.vcon.bodies import Hoisted
@@ -31,8 +31,8 @@ ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 """What is signed with and what is verified. Nothing symmetric, and never ``none``."""
 
 MAX_SIGNATURES = 10
-MAX_HEADER = 256 << 10
-"""Characters of a protected header; five certificates take about 20,000."""
+MAX_HEADER = 128 << 10
+"""Characters of a protected header or of one certificate; five certificates take about 20,000."""
 
 _HEADER_LIMITS = Limits(document_bytes=MAX_HEADER, depth=8, members=1000, elements=1000)
 _FORM = "bad_signature_form"
@@ -147,7 +147,9 @@ def decoded(text: Any, at: str, code: str = _FORM) -> bytes:
 def _chain(x5c: Any, at: str) -> tuple[bytes, ...]:
     if not isinstance(x5c, list) or not x5c:
         raise Rejected(Fault(_FORM, at, "x5c is not an array of certificates; write each as base64 of its DER"))
-    return tuple(decoded(certificate, at) for certificate in x5c)
+    if any(isinstance(certificate, str) and len(certificate) > MAX_HEADER for certificate in x5c):
+        raise Rejected(Fault(_FORM, at, f"a certificate is longer than {MAX_HEADER} characters; send another"))
+    return tuple(decoded(certificate, at) for certificate in x5c[:MAX_CHAIN])
 
 
 # The payload -------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from vcon_platform.vcon.jws import (
     verifies,
 )
 from vcon_platform.vcon.media import encode_base64url
-from vcon_platform.vcon.trust import MAX_CHAIN, Span, Trust, fingerprint, public_key, read_der, spans
+from vcon_platform.vcon.trust import MAX_CHAIN, Signer, Span, Trust, signer
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -240,30 +240,28 @@ def _verify(value: Mapping[str, Any], trust: Trust | None, at: Span) -> Verified
     state = SignatureState.INVALID
     digests = payload_digests({s.protected for s in signatures if s.alg != "EdDSA"}, payload)
     for signature in signatures:
-        found, leaf, span = _judge(signature, digests.get(signature.protected), payload, trust, at)
-        if leaf is not None:
-            return Verified(found, fingerprint(leaf), content, uuids, span)
+        found, whose, span = _judge(signature, digests.get(signature.protected), payload, trust, at)
+        if whose is not None:
+            return Verified(found, whose.fingerprint, content, uuids, span)
         state = min(state, found, key=_WORTH.index)
     return Verified(state, None, content, uuids)
 
 
 def _judge(
     signature: Entry, digest: bytes | None, payload: Any, trust: Trust, at: Span
-) -> tuple[SignatureState, Certificate | None, Span | None]:
+) -> tuple[SignatureState, Signer | None, Span | None]:
     """The state of one signature; of a valid one also whose it is and when its chain is good."""
-    chain = [read_der(der) for der in signature.chain]
     # Without a chain (package vcon 0.10.0 writes none) the signer can only be one whose own certificate is trusted.
-    candidates = [chain] if chain else [[root] for root in trust.roots]
-    state = SignatureState.INVALID if chain else SignatureState.UNTRUSTED
-    for candidate in candidates:
-        whole = [certificate for certificate in candidate if certificate is not None]
-        if len(whole) < len(candidate):
+    chains = [signature.chain] if signature.chain else [(der,) for der in trust.ders]
+    state = SignatureState.INVALID if signature.chain else SignatureState.UNTRUSTED
+    for chain in chains:
+        whose = signer(chain, trust)
+        if whose is None:
             return SignatureState.UNTRUSTED, None, None  # a certificate that cannot be read: nothing can be said
-        if not verifies(signature, public_key(whole[0]), digest, payload):
+        if not verifies(signature, whose.key, digest, payload):
             continue
-        found = spans(whole, trust)
-        good = next((span for span in found if span.meets(at)), None)
+        good = next((span for span in whose.spans if span.meets(at)), None)
         if good is not None:
-            return SignatureState.VALID, whole[0], good
-        state = SignatureState.EXPIRED if found else SignatureState.UNTRUSTED
+            return SignatureState.VALID, whose, good
+        state = SignatureState.EXPIRED if whose.spans else SignatureState.UNTRUSTED
     return state, None, None

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,15 +35,23 @@ class TrustError(PlatformError):
     """Certificates or keys of this deployment that cannot be used."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Trust:
-    """The certificates signatures are judged by. Signers with a certificate of their own in ``roots`` count too.
+    """The certificates signatures are judged by. Signers with a certificate of their own in ``roots`` count too. Make
+    one and keep it: what was found out about a chain is remembered with it.
 
     ``require_ca=False`` accepts issuers without a basicConstraints extension: the public test certificates are X.509
     v1 below the root. Never in production, where any leaf of such a root could then issue certificates."""
 
     roots: tuple[Certificate, ...]
     require_ca: bool = True
+
+    @property
+    def ders(self) -> list[bytes]:
+        """The trusted certificates' bytes."""
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        return [root.public_bytes(Encoding.DER) for root in self.roots]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,17 @@ class Span:
     def meets(self, other: Span) -> bool:
         """Whether the two have a moment in common; never true of a span that ends before it starts."""
         return max(self.start, other.start) <= min(self.end, other.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Whose signature it would be. ``fingerprint``: of the leaf certificate. ``spans``: when the chain was good, one
+    for each way from the leaf to a trusted certificate; empty where nobody vouches for it. In each the leaf is fit to
+    sign documents and the others to issue certificates; whether a time lies in it is the caller's to judge."""
+
+    key: Any
+    fingerprint: str
+    spans: tuple[Span, ...]
 
 
 def load_trust(source: Path | Iterable[Path], *, require_ca: bool = True) -> Trust:
@@ -90,16 +110,6 @@ def load_chain(source: Path | bytes) -> tuple[Certificate, ...]:
     return tuple(found)
 
 
-def read_der(der: bytes) -> Certificate | None:
-    """The certificate in these bytes, or None: a stranger's certificate that cannot be read is not trusted."""
-    from cryptography import x509
-
-    try:
-        return x509.load_der_x509_certificate(der)
-    except Exception:  # a stranger's bytes: ValueError, UnsupportedAlgorithm and more, by the library's version
-        return None
-
-
 def fingerprint(certificate: Certificate) -> str:
     """SHA-256 of the certificate's bytes, lower-case hex: how a signer is named in documents and rules."""
     from cryptography.hazmat.primitives import hashes
@@ -107,19 +117,24 @@ def fingerprint(certificate: Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def public_key(certificate: Certificate) -> Any:
-    """The certificate's key, or None where it is of a kind or a form that nobody can use."""
+def signer(chain: tuple[bytes, ...], trust: Trust) -> Signer | None:
+    """Who signs with this chain of certificates (DER, leaf first), and how far ``trust`` vouches for it; None where a
+    certificate or the leaf's key cannot be read. Remembered: a source signs with one chain for years."""
+    return _signer(chain[:MAX_CHAIN], trust)
+
+
+@lru_cache(maxsize=128)
+def _signer(chain: tuple[bytes, ...], trust: Trust) -> Signer | None:
+    from cryptography import x509
+
     try:
-        return certificate.public_key()
-    except Exception:  # ValueError, UnsupportedAlgorithm and more, by the library's version
+        certificates = [x509.load_der_x509_certificate(der) for der in chain]
+        key = certificates[0].public_key()
+        _span(certificates)  # dates are read late, and may be unreadable too
+    except Exception:  # a stranger's bytes: ValueError, UnsupportedAlgorithm and more, by the library's version
         return None
-
-
-def spans(chain: Sequence[Certificate], trust: Trust) -> list[Span]:
-    """When the chain (leaf first) was good, one span for each way from it to a trusted certificate; empty where there
-    is none. The leaf must be fit to sign documents, every other certificate to issue; dates are the caller's to judge.
-    """
-    return [_span(way) for way in _ways(chain[:MAX_CHAIN], trust) if _fit(way, trust.require_ca)]
+    ways = (way for way in _ways(certificates, trust) if _fit(way, trust.require_ca))
+    return Signer(key, fingerprint(certificates[0]), tuple(_span(way) for way in ways))
 
 
 def _span(way: Sequence[Certificate]) -> Span:
@@ -201,7 +216,10 @@ def _extensions(certificate: Certificate) -> dict[type, Any] | None:
 def _strong(certificate: Certificate) -> bool:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-    key = public_key(certificate)
+    try:
+        key = certificate.public_key()
+    except Exception:  # ValueError, UnsupportedAlgorithm and more, by the library's version
+        return False
     if isinstance(key, rsa.RSAPublicKey):
         return key.key_size in RSA_BITS
     if isinstance(key, ec.EllipticCurvePublicKey):
