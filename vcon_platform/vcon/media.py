@@ -9,6 +9,9 @@ import re
 
 from vcon_platform.errors import PlatformError
 
+MEDIA_SCHEME = "vcon-media:"
+"""Of urls that name a body in our own media store by its content hash. Never a scheme of the outside world."""
+
 
 class BodyError(PlatformError):
     """A body that cannot be decoded."""

@@ -26,8 +26,8 @@ _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.IGNORECASE)
 _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
 
 _INSIDE = (
-    ("localhost", "local", "internal", "intranet", "lan", "corp", "home", "private", "localdomain", "arpa")
-    + ("test", "example", "invalid", "onion", "alt")  # reserved by RFC 2606, 6761, 7686, 9476
+    *("localhost", "local", "internal", "intranet", "lan", "corp", "home", "private", "localdomain", "arpa"),
+    *("test", "example", "invalid", "onion", "alt"),  # reserved by RFC 2606, 6761, 7686, 9476
 )
 """Last labels of names that no public resolver answers for, or only with addresses inside."""
 
