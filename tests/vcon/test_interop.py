@@ -1,13 +1,8 @@
-"""What we capture is read by others: the Python package ``vcon`` as an independent reader of our documents.
-
-The package replaces the root logger's handlers when it is imported, so it is imported here only, contained.
-"""
+"""What we capture is read by others: the Python package ``vcon`` as an independent reader of our documents."""
 
 from __future__ import annotations
 
 import json
-import logging
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,22 +12,10 @@ import pytest
 from vcon_platform.adapters.base import Capture
 from vcon_platform.adapters.registry import load_adapters
 from vcon_platform.demo.samples import SAMPLES, drop_into_spool
-from vcon_platform.store.media import MediaStore, local_objects
+from vcon_platform.store.media import MediaStore
+from vcon_platform.store.objects import local_objects
 
 SETTINGS = Path(__file__).parents[2] / "pipelines" / "adapters" / "freeswitch.yaml"
-
-
-@pytest.fixture(scope="module")
-def reader() -> Any:
-    """The package's ``Vcon`` class."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    sys.modules.setdefault("logger", logging.getLogger("vcon.dialog"))  # type: ignore[arg-type]
-    import vcon
-
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    return vcon.Vcon
 
 
 @pytest.fixture(scope="module")
