@@ -1,6 +1,8 @@
 """The turn table: every shape of transcript in use becomes the same rows, and no document raises."""
 
+import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -34,7 +36,7 @@ PARAGRAPHS = [
     {"speaker": 0, "start": 0.5, "end": 0.9, "num_words": 1, "sentences": [{"text": "Hello."}]},
     {"speaker": 1, "start": 1.5, "end": 2.2, "num_words": 2, "sentences": [{"text": "Hi."}, {"text": "Bob."}]},
 ]
-WHISPER = {
+WHISPER: dict[str, Any] = {
     "text": "Hello. Hi Bob.",
     "language": "en",
     "segments": [
@@ -136,6 +138,76 @@ def test_word_numbers_past_the_end_are_passed_over() -> None:
     assert len(turns(document(transcript(WTF)))[1].words) == 2
 
 
+def test_words_that_no_segment_names_are_shared_out_by_time() -> None:
+    segments = [{name: s[name] for name in ("start", "end", "text")} for s in WHISPER["segments"]]
+    words = [word for segment in WHISPER["segments"] for word in segment["words"]]
+    table = turns(document(transcript({"text": "x", "segments": segments, "words": words})))
+    assert [[word.text for word in turn.words] for turn in table] == [["Hello."], ["Hi", "Bob."]]
+
+
+def test_words_without_segments_take_the_text_with_its_punctuation() -> None:
+    words = [{"word": "hello", "start": 0.5, "end": 0.9}, {"word": "bob", "start": 1.0, "end": 1.2}]
+    (turn,) = turns(document(transcript({"text": "Hello, Bob!", "language": "english", "words": words})))
+    assert (turn.text, turn.start, turn.end, len(turn.words)) == ("Hello, Bob!", 0.5, 1.2, 2)
+
+
+def test_whisper_cpp_counts_milliseconds() -> None:
+    body = {"transcription": [{"offsets": {"from": 500, "to": 900}, "text": " Hello."}]}
+    assert rows(document(transcript(body))) == [(None, None, 0.5, "Hello.")]
+
+
+@pytest.mark.parametrize("speakers", [{"1": {"label": "Bob (Customer)"}}, [{"id": 1, "name": "Bob"}], {"1": "bob"}])
+def test_a_table_of_speakers_names_the_voices(speakers: Any) -> None:
+    table = turns(document(transcript({**WTF, "speakers": speakers})))
+    assert [turn.party for turn in table] == [None, 1]
+    assert table[0].speaker == "0"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Alice Ray: Hello.\nBob: Hi.\nNote: all is well.",
+        "Alice Ray:\nHello.\n\nBob:\nHi.\nNote: all is well.",
+        "Agent: Hello.\n\nCustomer: Hi.\nNote: all is well.",
+        "[00:01] Alice Ray: Hello.\n[00:02] Bob: Hi.\nNote: all is well.",
+    ],
+)
+def test_a_line_that_begins_with_a_known_voice_begins_a_turn(body: str) -> None:
+    found = [(turn.party, turn.text) for turn in turns(document(transcript(body)))]
+    assert found == [(0, "Hello."), (1, "Hi. Note: all is well.")]
+
+
+def test_unknown_names_are_voices_where_every_line_begins_with_one() -> None:
+    assert rows(document(transcript("Sue: Hello.\nTom: Hi."))) == [
+        (None, "Sue", None, "Hello."),
+        (None, "Tom", None, "Hi."),
+    ]
+    assert rows(document(transcript("Sue: Hello.\nHi."))) == [(None, None, None, "Sue: Hello. Hi.")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "WEBVTT - x\n\nNOTE no --- turn\n\n00:01.500 --> 00:02.000 align:start\n<v Bob>Hi <b>you</b>\nall\n\n2\n"
+        "00:03.000 --> 00:04.000\nBye",
+        "1\r\n00:00:01,500 --> 00:00:02,000\r\nHi you\r\nall\r\n2\r\n00:00:03,000 --> 00:00:04,000\r\nBye\r\n",
+    ],
+    ids=["WebVTT", "SubRip without blank lines"],
+)
+def test_captions_are_turns(body: str) -> None:
+    found = [(turn.start, turn.end, turn.text) for turn in turns(document(transcript(body)))]
+    assert found == [(1.5, 2.0, "Hi you all"), (3.0, 4.0, "Bye")]
+
+
+def test_a_hundred_thousand_words_take_linear_time() -> None:
+    words = [{"word": f"w{i}", "start": i / 3, "end": i / 3 + 0.2} for i in range(100_000)]
+    paragraphs = [{"start": i, "end": i + 1, "sentences": [{"text": "x"}]} for i in range(33_400)]
+    begin = time.process_time()
+    table = turns(document(transcript({"transcript": "x", "words": words, "paragraphs": {"paragraphs": paragraphs}})))
+    assert sum(len(turn.words) for turn in table) == 100_000
+    assert time.process_time() - begin < 20
+
+
 # --- placements ------------------------------------------------------------------------------------------------
 
 
@@ -183,6 +255,30 @@ def test_the_empty_transcript_of_a_silent_recording_is_a_transcript() -> None:
     assert has_transcript(data, 0)
     assert not has_transcript(data, 1)
     assert not has_transcript(document(), 0)
+
+
+@pytest.mark.parametrize("encoding", ["base64url", "base64"])
+def test_an_encoded_transcript_is_decoded(encoding: str) -> None:
+    body = base64.urlsafe_b64encode(json.dumps(WTF).encode()).decode()
+    assert transcript_text(document(transcript(body, encoding=encoding))) == "Hello.\nHi Bob."
+
+
+def test_the_old_member_transcript_is_read_as_body() -> None:
+    entry = {"type": "transcript", "dialog": 0, "transcript": WTF}
+    assert transcript_text(document(entry)) == transcript_text(document({**entry, "body": None})) == "Hello.\nHi Bob."
+    assert has_transcript(document(entry), 0)
+
+
+def test_a_type_that_says_nothing_is_a_transcript_if_it_is_a_conversation() -> None:
+    said = {"type": "analysis_info", "dialog": 0, "body": [{"speaker": "Agent", "message": "Hello."}]}
+    assert rows(document(said)) == [(0, "Agent", None, "Hello.")]
+    for body in ([], ["Hello."], {"turns": said["body"]}, [{"message": "Hello."}]):
+        assert rows(document({**said, "body": body})) == []
+
+
+def test_a_turn_says_who_transcribed_it() -> None:
+    assert turns(document(transcript(WTF)))[0].vendor == "v"
+    assert turns(document(transcript(WTF, vendor=[])))[0].vendor is None
 
 
 # --- time ------------------------------------------------------------------------------------------------------

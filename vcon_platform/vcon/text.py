@@ -1,83 +1,134 @@
 """The text of a text dialog: chat messages, SMS, e-mails.
 
-Belongs here: getting words out of plain text, HTML and MIME parts. Not here: transcripts (``transcripts.py``), or
-attachments that were sent along (they are attachments of the vCon).
+Belongs here: getting words out of plain text, HTML and e-mail bodies. Not here: taking a MIME body apart
+(``mime.py``), transcripts (``transcripts.py``), or attachments that were sent along (they are attachments of the
+vCon).
 """
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
-from email import message_from_string
-from email.message import Message
-from html.parser import HTMLParser
 from typing import Any
 
+import orjson
+
 from vcon_platform.vcon.media import BodyError, decode_base64url
+from vcon_platform.vcon.mime import decode_text, text_parts
 
-_SILENT = ("script", "style", "head", "title")
-_BREAKS = ("br", "p", "div", "li", "tr", "h1", "h2", "h3", "blockquote")
-
-
-class _Words(HTMLParser):
-    """Collects what a reader of the page would see."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._silent = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 (the base's name)
-        if tag in _SILENT:
-            self._silent += 1
-        elif tag in _BREAKS:
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _SILENT:
-            self._silent = max(0, self._silent - 1)
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.parts.append(data)
+_UNSEEN = re.compile(r"</(script|style|title|template|noscript)", re.IGNORECASE)
+_TAG = re.compile(r"/?([a-z][a-z0-9]*)", re.IGNORECASE)
+_ATTRIBUTES = re.compile(r"""(?:[^>"']|"[^"]*"|'[^']*')*+>""")  # possessive: never tried a second way
+_BREAKS = frozenset("br p div li ul ol tr table h1 h2 h3 h4 h5 h6 blockquote pre section article hr".split())  # noqa: SIM905
+_LONGEST_TYPE = 1_024
 
 
-def html_text(html: str) -> str:
-    """The visible text of a piece of HTML, one line per block; malformed HTML gives what can be seen of it."""
-    words = _Words()
-    words.feed(html)
-    words.close()
-    lines = (" ".join(line.split()) for line in "".join(words.parts).splitlines())
+def html_text(page: str) -> str:
+    """The visible text of a piece of HTML, one line per block; malformed HTML gives what can be seen of it. Time is
+    linear in its length, which the standard library's parser does not promise."""
+    lines = (" ".join(_unescaped(line).split()) for line in "".join(_visible(" ".join(page.splitlines()))).split("\n"))
     return "\n".join(line for line in lines if line)
 
 
+def _visible(page: str) -> list[str]:
+    """Text between tags, with a newline where a block begins. Whatever is begun and never ended hides the rest, as
+    in a browser; only a quote that is never closed is taken for a letter."""
+    parts: list[str] = []
+    quotes = True
+    place = 0
+    while (begin := page.find("<", place)) >= 0:
+        parts.append(page[place:begin])
+        if page.startswith("<!--", begin):
+            end = page.find("-->", begin + 4)
+            place = len(page) if end < 0 else end + 3
+            continue
+        tag = _TAG.match(page, begin + 1)
+        if tag is None and page[begin + 1 : begin + 2] not in ("!", "?", "/"):
+            parts.append("<")  # a lone one is text: 3 < 4
+            place = begin + 1
+            continue
+        closed = _ATTRIBUTES.match(page, begin + 1) if quotes else None
+        if closed is None:
+            quotes = False
+            end = page.find(">", begin)
+            place = len(page) if end < 0 else end + 1
+        else:
+            place = closed.end()
+        name = tag[1].lower() if tag else ""
+        if name in _BREAKS:
+            parts.append("\n")
+        elif tag and page[begin + 1] != "/" and _UNSEEN.fullmatch(f"</{name}"):
+            place = _end_of(page, name, place)
+    parts.append(page[place:])
+    return parts
+
+
+def _end_of(page: str, name: str, place: int) -> int:
+    """Where the element that begins at ``place`` ends."""
+    for end in _UNSEEN.finditer(page, place):
+        if end[1].lower() == name:
+            return end.start()
+    return len(page)
+
+
+def _unescaped(line: str) -> str:
+    try:
+        return html.unescape(line)
+    except ValueError:  # a character number of thousands of digits
+        return line
+
+
 def message_text(dialog: Mapping[str, Any]) -> str:
-    """What a text dialog says. Empty for other dialogs, for one without a body, and for a body that is not text."""
-    body = dialog.get("body")
-    if dialog.get("type") != "text" or not isinstance(body, str):
+    """What a text dialog says. Empty for other dialogs, for one without a body, and for a body that is not text.
+    Of an e-mail the plain part, else its HTML part; never what was attached to it."""
+    if dialog.get("type") != "text":
         return ""
-    if dialog.get("encoding") == "base64url":
-        try:
-            body = decode_base64url(body).decode("utf-8", "replace")
-        except BodyError:
-            return ""
+    body = _body(dialog)
     mediatype = dialog.get("mediatype", dialog.get("mimetype"))
-    mediatype = " ".join(mediatype.split()) if isinstance(mediatype, str) else "text/plain"
+    mediatype = mediatype if isinstance(mediatype, str) else "text/plain"
     kind = mediatype.partition(";")[0].strip().lower()
-    if kind.startswith("multipart/"):
-        return _first_text(message_from_string(f"Content-Type: {mediatype}\n\n{body}"))
+    if not body or len(mediatype) > _LONGEST_TYPE:
+        return ""
+    if kind.startswith("multipart/") or kind == "message/rfc822":
+        return _message(mediatype, body)
+    if isinstance(body, bytes):
+        body = decode_text(body, _charset(mediatype))
     if kind in ("text/html", "application/xhtml+xml"):
         return html_text(body)
     return body.strip() if kind.startswith("text/") or "/" not in kind else ""
 
 
-def _first_text(message: Message) -> str:
+def _body(dialog: Mapping[str, Any]) -> str | bytes:
+    body, encoding = dialog.get("body"), dialog.get("encoding")
+    if not isinstance(body, str):
+        return ""
+    if encoding in ("base64url", "base64"):
+        try:
+            return decode_base64url(body)
+        except BodyError:
+            return ""
+    if encoding == "json" and body.startswith('"'):  # until draft -02 a JSON body was a string of JSON
+        try:
+            value = orjson.loads(body)
+        except (orjson.JSONDecodeError, UnicodeEncodeError):
+            return body
+        return value if isinstance(value, str) else body
+    return body
+
+
+def _charset(mediatype: str) -> str | None:
+    found = re.search(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", mediatype, re.IGNORECASE)
+    return found[1] if found else None
+
+
+def _message(mediatype: str, body: str | bytes) -> str:
     """The plain part of an e-mail, else the text of its HTML part."""
-    parts = [part for part in message.walk() if part.get_content_maintype() == "text"]
-    for wanted in ("plain", "html"):
+    parts = [part for part in text_parts(mediatype, body) if not part.attached]
+    for wanted in ("text/plain", "text/html"):
         for part in parts:
-            if part.get_content_subtype() == wanted and part.get_content_disposition() != "attachment":
-                raw = part.get_payload(decode=True)
-                text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else ""
-                if text.strip():
-                    return html_text(text) if wanted == "html" else text.strip()
+            if part.mediatype == wanted:
+                text = html_text(part.text) if wanted == "text/html" else part.text.strip()
+                if text:
+                    return text
     return ""

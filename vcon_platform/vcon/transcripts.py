@@ -1,66 +1,61 @@
 """Reading transcripts in the shapes that vendors write.
 
 Belongs here: one reader per shape, from the decoded body of an analysis to :class:`Piece` s in the body's own order.
-Not here: which analysis is a transcript, whose turn it was, and time order (``turns.py``).
+Not here: single values (``pieces.py``), plain text (``plain.py``) and captions (``captions.py``); which analysis is a
+transcript, whose turn it was, and time order (``turns.py``).
 
 Shapes: segments with words, as WTF, Whisper and this platform write them; Deepgram's results and its single
 alternatives; lists of turns under any of the names in use; plain text with a blank line between turns. A reader
-takes what it recognises and passes over the rest. None raises, whatever the body is.
+takes what it recognises and passes over the rest. None raises, whatever the body is, and none takes more than
+linear time: a meeting's transcript has a hundred thousand words.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 import orjson
 
+from vcon_platform.vcon.captions import are_captions, captions
+from vcon_platform.vcon.pieces import (
+    Piece,
+    Word,
+    channel,
+    confidence,
+    first,
+    index,
+    moment,
+    name,
+    number,
+    objects,
+    offset,
+    text_of,
+)
+from vcon_platform.vcon.plain import plain
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word. Times in seconds from the start of the dialog, confidence from 0 to 1; None: not said."""
+__all__ = ["Piece", "Word", "pieces"]
 
-    text: str
-    start: float | None
-    end: float | None
-    confidence: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One turn as the transcript has it. ``at`` is set, and ``start`` not, where it gives a time of day; ``end`` is
-    then the turn's length."""
-
-    text: str
-    party: int | None = None
-    speaker: str | None = None
-    channel: int | None = None
-    start: float | None = None
-    end: float | None = None
-    confidence: float | None = None
-    words: tuple[Word, ...] = ()
-    at: datetime | None = None
+_LISTS = ("segments", "turns", "utterances", "messages", "conversation")
 
 
-def pieces(body: Any) -> list[Piece]:
-    """The turns of a transcript's body, whatever its shape; [] where nothing in it can be read."""
+def pieces(body: Any, voices: Collection[str] = ()) -> list[Piece]:
+    """The turns of a transcript's body, whatever its shape; [] where nothing in it can be read. ``voices``: casefolded
+    names that begin a turn where they stand before a colon in plain text."""
     body = _unpacked(body)
     if isinstance(body, str):
-        return _plain(body)
+        return _text(body, voices)
     if isinstance(body, list):
         return _listed(body)
-    return _keyed(body) if isinstance(body, dict) else []
+    return _keyed(body, voices) if isinstance(body, dict) else []
 
 
 def _unpacked(body: Any) -> Any:
     """JSON inside a string, once or twice, is opened; other strings are text."""
     for _ in range(2):
-        if not isinstance(body, str) or not body.lstrip().startswith(("{", "[", '"')):
+        if not isinstance(body, str) or not body[:100].lstrip().startswith(("{", "[", '"')):
             break
         try:
             body = orjson.loads(body)
@@ -69,73 +64,21 @@ def _unpacked(body: Any) -> Any:
     return body
 
 
-# --- values ----------------------------------------------------------------------------------------------------
-
-
-def _first(source: Mapping[str, Any], *names: str) -> Any:
-    return next((source[name] for name in names if source.get(name) is not None), None)
-
-
-def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _number(value: Any) -> float | None:
-    """A number that is one: not NaN, not true, not negative. Numbers in strings count."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
-def _index(value: Any) -> int | None:
-    """A small index, also as the only element of a list or as digits."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    number = _number(value)
-    return int(number) if number is not None and number == int(number) and number < 1_000_000 else None
-
-
-def _name(value: Any) -> str | None:
-    """A speaker's name: text, or a number as Deepgram and WTF write it."""
-    if isinstance(value, dict):
-        value = _first(value, "name", "label", "id")
-    if isinstance(value, str):
-        return value.strip()[:200] or None
-    index = _index(value)
-    return None if index is None else str(index)
-
-
-def _confidence(value: Any) -> float | None:
-    number = _number(value)
-    return number if number is not None and number <= 1 else None
-
-
-def _moment(value: Any) -> datetime | None:
-    if not isinstance(value, str) or "T" not in value:
-        return None
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        return None
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _text(text: Any, voices: Collection[str]) -> list[Piece]:
+    if not isinstance(text, str):
+        return []
+    return list(captions(text)) if are_captions(text) else plain(text, voices)
 
 
 # --- words and turns -------------------------------------------------------------------------------------------
 
 
 def _word(source: Mapping[str, Any]) -> Word | None:
-    text = _text(_first(source, "punctuated_word", "text", "word"))
+    text = text_of(first(source, "punctuated_word", "text", "word"))
     if not text:
         return None
-    confidence = _confidence(_first(source, "confidence", "probability", "score"))
-    return Word(text, _number(source.get("start")), _number(source.get("end")), confidence)
+    sure = confidence(first(source, "confidence", "probability", "score"))
+    return Word(text, number(source.get("start")), number(source.get("end")), sure)
 
 
 def _words(sources: Iterable[Mapping[str, Any]]) -> tuple[Word, ...]:
@@ -144,30 +87,43 @@ def _words(sources: Iterable[Mapping[str, Any]]) -> tuple[Word, ...]:
 
 def _turn(source: Mapping[str, Any], words: tuple[Word, ...]) -> Piece | None:
     """One object of a list of turns, utterances or segments."""
-    text = _text(_first(source, "text", "message", "transcript", "content", "utterance", "sentence", "body"))
+    text = text_of(first(source, "text", "message", "transcript", "content", "utterance", "sentence", "body"))
     text = text or " ".join(word.text for word in words)
     if not text:
         return None
-    start = _number(_first(source, "start", "start_time", "begin"))
-    end = _number(_first(source, "end", "end_time", "stop"))
-    length = _number(source.get("duration"))
-    at = _moment(source.get("start")) if start is None else None
+    start, end = _times(source)
+    length = number(source.get("duration"))
+    at = moment(source.get("start")) if start is None else None
     if end is None and length is not None:
         end = length if start is None else start + length
     return Piece(
         text=text,
-        party=_index(_first(source, "party", "parties")),
-        speaker=_name(_first(source, "speaker", "speaker_label", "role", "name")),
-        channel=_index(source.get("channel")),
+        party=index(first(source, "party", "parties")),
+        speaker=name(first(source, "speaker", "speaker_label", "role", "name")),
+        channel=channel(source.get("channel")),
         start=start if start is not None or not words else words[0].start,
         end=end if end is not None or not words else words[-1].end,
-        confidence=_confidence(source.get("confidence")),
+        confidence=confidence(source.get("confidence")),
         words=words,
         at=at,
     )
 
 
-def _listed(items: list[Any], lookup: Callable[[Any], Mapping[str, Any] | None] | None = None) -> list[Piece]:
+def _times(source: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    start = offset(first(source, "start", "start_time", "begin"))
+    end = offset(first(source, "end", "end_time", "stop"))
+    offsets = source.get("offsets")
+    if start is None and isinstance(offsets, dict):  # whisper.cpp counts milliseconds
+        begun, over = number(offsets.get("from")), number(offsets.get("to"))
+        start = None if begun is None else begun / 1000
+        end = None if over is None else over / 1000
+    return start, end
+
+
+Lookup = Callable[[Any], Mapping[str, Any] | None]
+
+
+def _listed(items: list[Any], lookup: Lookup | None = None) -> list[Piece]:
     """A list of turns: objects, or bare texts. ``lookup`` finds a word that a turn names by its number."""
     found: list[Piece] = []
     for item in items:
@@ -183,102 +139,118 @@ def _listed(items: list[Any], lookup: Callable[[Any], Mapping[str, Any] | None] 
     return found
 
 
-def _word_sources(
-    listed: list[Any], lookup: Callable[[Any], Mapping[str, Any] | None] | None
-) -> Iterator[Mapping[str, Any]]:
+def _word_sources(listed: list[Any], lookup: Lookup | None) -> Iterator[Mapping[str, Any]]:
     for entry in listed:
         source = entry if isinstance(entry, dict) else lookup(entry) if lookup else None
         if source is not None:
             yield source
 
 
-# --- shapes ----------------------------------------------------------------------------------------------------
-
-
-def _keyed(body: dict[str, Any]) -> list[Piece]:
-    """An object: the first of the known members that holds turns."""
-    results = body.get("results")
-    if isinstance(results, dict):
-        return _deepgram(results)
-    for name in ("segments", "turns", "utterances", "messages"):
-        if isinstance(body.get(name), list) and (found := _listed(body[name], _word_lookup(body.get("words")))):
-            return found
-    if "alternatives" in body:
-        return _deepgram({"channels": [body]})
-    if "paragraphs" in body or (isinstance(body.get("words"), list) and isinstance(body.get("transcript"), str)):
-        return _alternative(body, None)
-    whole = _first(body, "transcript", "text", "transcription")
-    if isinstance(whole, dict):
-        whole = whole.get("text")
-    if isinstance(whole, list):
-        return _listed(whole)
-    return _plain(whole) if isinstance(whole, str) else []
-
-
-def _word_lookup(words: Any) -> Callable[[Any], Mapping[str, Any] | None]:
+def _word_lookup(words: list[dict[str, Any]]) -> Lookup:
     """WTF's segments name their words by id, which is the place in the list where no ids are given."""
     by_id: dict[int, Mapping[str, Any]] = {}
-    for place, word in enumerate(words if isinstance(words, list) else []):
-        if isinstance(word, dict):
-            identity = _index(word.get("id"))
-            by_id.setdefault(place if identity is None else identity, word)
+    for place, word in enumerate(words):
+        identity = index(word.get("id"))
+        by_id.setdefault(place if identity is None else identity, word)
 
     def lookup(entry: Any) -> Mapping[str, Any] | None:
-        index = _index(entry)
-        return None if index is None else by_id.get(index)  # lists may run past the words; the draft's own does
+        identity = index(entry)
+        return None if identity is None else by_id.get(identity)  # lists may run past; the draft's own example does
 
     return lookup
 
 
-def _deepgram(results: dict[str, Any]) -> list[Piece]:
+def _runs(words: list[dict[str, Any]], ends: Iterable[float | None]) -> Iterator[list[dict[str, Any]]]:
+    """The words shared out, in their order: each time those that begin before the next of ``ends``."""
+    place = 0
+    for end in ends:
+        begin = place
+        while place < len(words) and end is not None and (number(words[place].get("start")) or 0.0) < end:
+            place += 1
+        yield words[begin:place]
+
+
+# --- shapes ----------------------------------------------------------------------------------------------------
+
+
+def _keyed(body: dict[str, Any], voices: Collection[str]) -> list[Piece]:
+    """An object: the first of the known members that holds turns."""
+    results = body.get("results")
+    if isinstance(results, dict):
+        return _deepgram(results, voices)
+    words = objects(body.get("words"))
+    lookup = _word_lookup(words)
+    for member in _LISTS:
+        if isinstance(body.get(member), list) and (found := _listed(body[member], lookup)):
+            return _labelled(_with_words(found, words), body.get("speakers"))
+    if "alternatives" in body:
+        return _deepgram({"channels": [body]}, voices)
+    if ("paragraphs" in body or words) and (found := _alternative(body, None, voices)):
+        return found
+    whole = first(body, "transcript", "text", "transcription")
+    if isinstance(whole, dict):
+        whole = whole.get("text")
+    if isinstance(whole, list):
+        return _listed(whole)
+    return _text(whole, voices)
+
+
+def _with_words(found: list[Piece], words: list[dict[str, Any]]) -> list[Piece]:
+    """Whisper may list the words beside segments that do not name them: then time says whose they are."""
+    if not words or any(piece.words or piece.end is None for piece in found):
+        return found
+    runs = _runs(words, (piece.end for piece in found))
+    return [replace(piece, words=_words(run)) for piece, run in zip(found, runs, strict=True)]
+
+
+def _labelled(found: list[Piece], speakers: Any) -> list[Piece]:
+    """WTF's table of speakers may say what the numbers of the segments are called."""
+    table = speakers.items() if isinstance(speakers, dict) else ((item.get("id"), item) for item in objects(speakers))
+    labels: dict[str, str] = {}
+    for key, entry in table:
+        label = text_of(first(entry, "label", "name") if isinstance(entry, dict) else entry)[:200]
+        if label and (known := name(key)) is not None:
+            labels[known] = label
+    if not labels:
+        return found
+    return [replace(p, speaker=labels.get(p.speaker, p.speaker)) if p.speaker is not None else p for p in found]
+
+
+def _deepgram(results: dict[str, Any], voices: Collection[str]) -> list[Piece]:
     if found := _listed(results["utterances"]) if isinstance(results.get("utterances"), list) else []:
         return found
-    channels = _objects(results.get("channels"))
-    for number, channel in enumerate(channels):
-        alternatives = _objects(channel.get("alternatives"))
+    channels = objects(results.get("channels"))
+    timed: list[tuple[float, Piece]] = []
+    for place, entry in enumerate(channels):
+        alternatives = objects(entry.get("alternatives"))
         if alternatives:
-            found += _alternative(alternatives[0], number if len(channels) > 1 else None)
-    return sorted(found, key=lambda piece: piece.start or 0.0) if len(channels) > 1 else found
+            now = 0.0  # a piece without a time follows the one before it
+            for piece in _alternative(alternatives[0], channel(place) if len(channels) > 1 else None, voices):
+                now = now if piece.start is None else piece.start
+                timed.append((now, piece))
+    if len(channels) > 1:
+        timed.sort(key=lambda entry: entry[0])
+    return [piece for _, piece in timed]
 
 
-def _alternative(alternative: dict[str, Any], channel: int | None) -> list[Piece]:
+def _alternative(alternative: dict[str, Any], number_of: int | None, voices: Collection[str]) -> list[Piece]:
     """One channel's best hypothesis: by paragraphs, else by changes of the speaker, else as plain text."""
-    words = _objects(alternative.get("words"))
+    words = objects(alternative.get("words"))
     paragraphs = alternative.get("paragraphs")
-    if isinstance(paragraphs, dict):
-        paragraphs = paragraphs.get("paragraphs")
+    listed = objects(paragraphs.get("paragraphs") if isinstance(paragraphs, dict) else paragraphs)
     found: list[Piece] = []
-    for paragraph in _objects(paragraphs):
-        begin, end = _number(paragraph.get("start")), _number(paragraph.get("end"))
-        sentences = " ".join(_text(sentence.get("text")) for sentence in _objects(paragraph.get("sentences")))
-        count = 0
-        while count < len(words) and end is not None and (_number(words[count].get("start")) or 0.0) < end:
-            count += 1
-        piece = _turn({**paragraph, "text": sentences, "start": begin, "end": end}, _words(words[:count]))
-        words = words[count:]
-        if piece is not None:
-            found.append(replace(piece, channel=channel))
+    for paragraph, run in zip(listed, _runs(words, (number(p.get("end")) for p in listed)), strict=True):
+        sentences = " ".join(text_of(sentence.get("text")) for sentence in objects(paragraph.get("sentences")))
+        if (piece := _turn({**paragraph, "text": sentences or paragraph.get("text")}, _words(run))) is not None:
+            found.append(piece)
     if not found:
-        for speaker, run in groupby(words, key=lambda word: _name(word.get("speaker"))):
-            spoken = _words(run)
-            if spoken and (piece := _turn({"speaker": speaker}, spoken)):
-                found.append(replace(piece, channel=channel))
-    return found or [replace(piece, channel=channel) for piece in _plain(alternative.get("transcript"))]
-
-
-_VOICE = re.compile(r"((?:speaker|channel) ?\d{1,3}|agent|customer|caller|callee) ?: ", re.IGNORECASE)
-
-
-def _plain(text: Any) -> list[Piece]:
-    """Plain text: a blank line ends a turn, and ``Speaker 0: `` or ``Agent: `` before one says who it was."""
-    if not isinstance(text, str):
-        return []
-    found: list[Piece] = []
-    for filled, lines in groupby(text.splitlines(), key=lambda line: bool(line.strip())):
-        if filled:
-            turn = " ".join(line.strip() for line in lines)
-            voice = _VOICE.match(turn)
-            spoken = turn[voice.end() :].strip() if voice else turn
-            if spoken:
-                found.append(Piece(text=spoken, speaker=voice.group(1) if voice else None))
-    return found
+        for speaker, spoken in groupby(words, key=lambda word: name(word.get("speaker"))):
+            said = _words(spoken)
+            if said and (piece := _turn({"speaker": speaker}, said)):
+                found.append(piece)
+    whole = _text(first(alternative, "transcript", "text"), voices)
+    if not found:
+        found = whole
+    elif len(found) == len(whole) == 1 and not listed:  # the words of some vendors have no punctuation
+        found = [replace(found[0], text=whole[0].text)]
+    return found if number_of is None else [replace(piece, channel=number_of) for piece in found]

@@ -10,19 +10,23 @@ believed: what cannot be read is passed over, and no document raises.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
+from vcon_platform.vcon.dialogs import array, beginnings
 from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.media import BodyError, decode_base64url
+from vcon_platform.vcon.pieces import Piece, Word, first
 from vcon_platform.vcon.text import message_text
-from vcon_platform.vcon.transcripts import Piece, Word, pieces
+from vcon_platform.vcon.transcripts import pieces
 
 __all__ = ["TRANSCRIPT_TYPES", "Turn", "Word", "has_transcript", "parties_by_channel", "transcript_text", "turns"]
 
 TRANSCRIPT_TYPES = ("transcript", "wtf_transcription", "transcription", "diarized", "transcript-redacted")
-"""Analysis types (and, of old, attachment purposes) whose bodies are transcripts."""
+"""Analysis types, and attachment purposes, whose bodies are transcripts."""
+
+_SHAPED_TYPES = ("analysis_info",)
+"""Types that say nothing: what has the shape of a conversation, a list of {speaker, message}, is a transcript."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Turn:
     """One turn. ``dialog`` and ``party`` are indexes into the document; ``turn`` counts within the dialog from 0.
 
     ``start`` and ``end`` are seconds from the start of the dialog, None where the transcript has no times. ``party``
-    is set only where the document says who it was; ``speaker`` is what the transcript calls the voice.
+    is set only where the document says who it was; ``speaker`` is what the transcript calls the voice. ``vendor``
+    made the transcript; None: it is a message, or nobody says.
     """
 
     dialog: int | None
@@ -43,34 +48,45 @@ class Turn:
     text: str
     confidence: float | None
     words: tuple[Word, ...] = ()
+    vendor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What was said in one dialog (None: in all of them), and who transcribed it."""
+
+    dialog: int | None
+    pieces: list[Piece]
+    vendor: str | None = None
 
 
 def turns(vcon: Vcon | Mapping[str, Any]) -> list[Turn]:
     """Every turn of the conversation in time order. Where several transcripts cover one dialog the richest is
     taken, the latest among equals; a text dialog's own body goes before any transcript of it."""
     data = vcon.data if isinstance(vcon, Vcon) else vcon
-    dialogs, names = _array(data, "dialog"), _speaker_names(_array(data, "parties"))
+    dialogs, parties = array(data, "dialog"), array(data, "parties")
+    names = _speaker_names(parties)
     messages = {index: text for index, dialog in enumerate(dialogs) if (text := message_text(dialog))}
-    said: list[tuple[int | None, list[Piece]]] = [
-        (index, [Piece(text=text, party=_author(dialogs[index]), start=0.0)]) for index, text in messages.items()
+    said = [
+        _Said(index, [Piece(text=text, party=_author(dialogs[index]), start=0.0)]) for index, text in messages.items()
     ]
-    said += _chosen(data, covered=set(messages))
+    said += _chosen(data, len(dialogs), names, covered=set(messages))
 
-    begins = _beginnings(dialogs)
+    begins = beginnings(dialogs)
     rows: list[tuple[float, int, Turn]] = []
-    for dialog, found in said:
-        entry = {} if dialog is None else dialogs[dialog]
+    for entry in said:
+        dialog = entry.dialog
         begin, clock = (begins[0][0] if begins else 0.0, None) if dialog is None else begins[dialog]
-        channels = 1 + max((piece.channel or 0 for piece in found), default=0)
-        by_channel = parties_by_channel(entry.get("parties"), channels)
+        channels = 1 + max((piece.channel or 0 for piece in entry.pieces), default=0)
+        by_channel = parties_by_channel(None if dialog is None else dialogs[dialog].get("parties"), channels)
         now = 0.0  # a turn without a time follows the one before it
-        for number, piece in enumerate(found):
+        for number, piece in enumerate(entry.pieces):
             start, end = _times(piece, clock)
             now = now if start is None else start
             turn = Turn(
                 dialog=dialog,
                 turn=number,
-                party=_party(piece, by_channel, names, len(_array(data, "parties"))),
+                party=_party(piece, by_channel, names, len(parties)),
                 speaker=piece.speaker,
                 channel=piece.channel,
                 start=start,
@@ -78,6 +94,7 @@ def turns(vcon: Vcon | Mapping[str, Any]) -> list[Turn]:
                 text=piece.text,
                 confidence=piece.confidence,
                 words=piece.words,
+                vendor=entry.vendor,
             )
             rows.append((begin + now, len(dialogs) if dialog is None else dialog, turn))
     rows.sort(key=lambda row: row[:2])  # stable: turns of one moment keep their order
@@ -93,11 +110,12 @@ def transcript_text(vcon: Vcon | Mapping[str, Any]) -> str:
 def has_transcript(vcon: Vcon | Mapping[str, Any], dialog: int) -> bool:
     """True if an analysis is the transcript of this dialog: also the empty one of a silent recording."""
     data = vcon.data if isinstance(vcon, Vcon) else vcon
-    only = (0,) if len(_array(data, "dialog")) == 1 else ()
+    count = len(array(data, "dialog"))
+    only = (0,) if count == 1 else ()
     return any(
         dialog in (covered or only)
-        for covered, entry in _transcripts(data)
-        if entry.get("body") is not None or "url" in entry
+        for covered, entry in _transcripts(data, count)
+        if first(entry, "body", "transcript") is not None or "url" in entry
     )
 
 
@@ -117,40 +135,57 @@ def parties_by_channel(parties: Any, channels: int) -> list[int | None]:
 # --- which transcripts -----------------------------------------------------------------------------------------
 
 
-def _array(data: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """A document's array. What is no object counts as an empty one: indexes are positions and must not move."""
-    value = data.get(name)
-    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
-
-
-def _transcripts(data: Mapping[str, Any]) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
+def _transcripts(data: Mapping[str, Any], count: int) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
     """(dialogs it covers, entry) of whatever calls itself a transcript; no dialogs: it does not say."""
-    count = len(_array(data, "dialog"))
-    for entry in _array(data, "attachments") + _array(data, "analysis"):
-        kinds = (entry.get("type"), entry.get("purpose"))
-        if any(isinstance(kind, str) and kind in TRANSCRIPT_TYPES for kind in kinds):
+    for entry in array(data, "attachments") + array(data, "analysis"):
+        if any(_is_transcript(kind, entry) for kind in (entry.get("type"), entry.get("purpose"))):
             dialogs = entry.get("dialog")
             listed = dialogs if isinstance(dialogs, list) else [dialogs]
             yield tuple(d for d in listed if _is_index(d) and d < count), entry
 
 
-def _chosen(data: Mapping[str, Any], covered: set[int]) -> list[tuple[int | None, list[Piece]]]:
+def _is_transcript(kind: Any, entry: Mapping[str, Any]) -> bool:
+    if not isinstance(kind, str):
+        return False
+    if kind in _SHAPED_TYPES:
+        body = entry.get("body")
+        return (
+            isinstance(body, list)
+            and bool(body)
+            and all(isinstance(item, dict) and "speaker" in item and "message" in item for item in body)
+        )
+    return kind in TRANSCRIPT_TYPES
+
+
+def _body(entry: Mapping[str, Any]) -> Any:
+    """The transcript itself, which versions before 0.0.1 called ``transcript``; decoded where it is base64url."""
+    body = first(entry, "body", "transcript")
+    if isinstance(body, str) and entry.get("encoding") in ("base64url", "base64"):
+        try:
+            return decode_base64url(body).decode("utf-8", "replace")
+        except BodyError:
+            return None
+    return body
+
+
+def _chosen(data: Mapping[str, Any], count: int, names: Mapping[str, int | None], covered: set[int]) -> list[_Said]:
     """One transcript per dialog. One that names no dialog is that of the only dialog, or of the whole
     conversation if no other was found."""
-    count = len(_array(data, "dialog"))
     found = []
-    for place, (dialogs, entry) in enumerate(_transcripts(data)):
-        body = pieces(entry["body"] if "body" in entry else entry.get("transcript"))
+    for place, (dialogs, entry) in enumerate(_transcripts(data, count)):
+        body = pieces(_body(entry), names)
         if body:
-            found.append((bool(dialogs), _richness(body), place, dialogs or ((0,) if count == 1 else ()), body))
+            vendor = entry.get("vendor")
+            said = _Said(None, body, vendor if isinstance(vendor, str) and vendor else None)
+            found.append((bool(dialogs), _richness(body), place, dialogs or ((0,) if count == 1 else ()), said))
     found.sort(key=lambda candidate: candidate[:3], reverse=True)
-    taken: list[tuple[int | None, list[Piece]]] = []
-    for _, _, _, dialogs, body in found:
+    taken: list[_Said] = []
+    for _, _, _, dialogs, said in found:
         if dialogs and covered.isdisjoint(dialogs):
             covered.update(dialogs)
-            taken.append((dialogs[0], body))
+            taken.append(replace(said, dialog=dialogs[0]))
         elif not dialogs and not covered:
-            return [(None, body)]
+            return [said]
     return taken
 
 
@@ -189,17 +224,27 @@ def _speaker_names(parties: list[dict[str, Any]]) -> dict[str, int | None]:
     """Names and roles, as transcripts may call voices, and whose they are; None: more than one party's."""
     names: dict[str, int | None] = {}
     for index, party in enumerate(parties):
-        for name in {str(party.get(member)).strip().casefold() for member in ("name", "role") if party.get(member)}:
+        meta = party.get("meta")
+        called = (party.get("name"), party.get("role"), meta.get("role") if isinstance(meta, dict) else None)
+        for name in {text.strip().casefold() for text in called if isinstance(text, str) and text.strip()}:
             names[name] = None if name in names else index
     return names
 
 
-def _party(piece: Piece, by_channel: list[int | None], names: dict[str, int | None], count: int) -> int | None:
+def _named(speaker: str, names: Mapping[str, int | None]) -> int | None:
+    """The party with this name or role, also where a role stands behind the name: ``Bob (Customer)``."""
+    name = speaker.casefold()
+    if name not in names and name.endswith(")"):
+        name = name.rpartition("(")[0].strip()
+    return names.get(name)
+
+
+def _party(piece: Piece, by_channel: list[int | None], names: Mapping[str, int | None], count: int) -> int | None:
     """The party of a turn: as the transcript says, else by a name or role that is one party's alone, else by the
     channel. A bare speaker number is the vendor's own count of voices and says nothing about parties."""
     party = piece.party
     if party is None and piece.speaker is not None:
-        party = names.get(piece.speaker.casefold())
+        party = _named(piece.speaker, names)
     if party is None and piece.speaker is None and piece.channel is None and len(by_channel) == 1:
         party = by_channel[0]
     if party is None and piece.channel is not None and piece.channel < len(by_channel):
@@ -210,37 +255,11 @@ def _party(piece: Piece, by_channel: list[int | None], names: dict[str, int | No
 # --- when ------------------------------------------------------------------------------------------------------
 
 
-def _moment(value: Any) -> datetime | None:
-    """A dialog's start: RFC 3339, or RFC 2822 as of old. Without a zone: UTC."""
-    if not isinstance(value, str):
-        return None
-    for parse in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            moment = parse(value)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        except (ValueError, TypeError, OverflowError, IndexError):
-            continue
-    return None
-
-
-def _beginnings(dialogs: list[dict[str, Any]]) -> list[tuple[float, datetime | None]]:
-    """When each dialog began, for sorting, and as a time. One without a readable start follows the one before."""
-    begins: list[tuple[float, datetime | None]] = []
-    latest = 0.0
-    for dialog in dialogs:
-        clock = _moment(dialog.get("start"))
-        if clock is not None:
-            latest = (clock - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()  # timestamp() fails for year 1
-        begins.append((latest, clock))
-    return begins
-
-
-def _times(piece: Piece, clock: datetime | None) -> tuple[float | None, float | None]:
+def _times(piece: Piece, clock: float | None) -> tuple[float | None, float | None]:
     """Start and end in seconds from the dialog's start, also where the transcript gives times of day."""
     if piece.at is None:
         return piece.start, piece.end
     if clock is None:
         return None, None
-    at = piece.at if piece.at.tzinfo else piece.at.replace(tzinfo=UTC)
-    start = max(0.0, round((at - clock).total_seconds(), 3))
+    start = max(0.0, round(piece.at - clock, 3))
     return start, None if piece.end is None else round(start + piece.end, 3)

@@ -1,0 +1,50 @@
+"""Captions, WebVTT and SubRip, as turns: what Whisper and meeting software write besides JSON.
+
+Belongs here: cues, their times and voices. Not here: other plain text (``plain.py``).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+from vcon_platform.vcon.pieces import Piece, clock_seconds
+
+_SUBRIP = re.compile(r"\s*\d{1,9}\s*\r?\n\s*\d{1,3}:\d\d:\d\d[.,]\d{1,3}\s*-->")
+_ARROW = re.compile(r"\s*([\d:.,]{1,20})\s*-->\s*([\d:.,]{1,20})")
+_VOICE = re.compile(r"<v(?:\.[^\s>]{0,100})?\s+([^>]{1,200})>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-zA-Z\d][^<>]{0,200}>")
+
+
+def are_captions(text: str) -> bool:
+    """True if the text is WebVTT or SubRip."""
+    return text.lstrip("\ufeff \r\n").startswith("WEBVTT") or _SUBRIP.match(text) is not None
+
+
+def captions(text: str) -> Iterator[Piece]:
+    """One piece per cue, in the order of the file. What stands outside of cues (header, notes, styles) is left out."""
+    times: tuple[float | None, float | None] | None = None
+    lines: list[str] = []
+    for line in (*text.splitlines(), ""):
+        arrow = _ARROW.match(line) if "-->" in line else None
+        if arrow is None and line.strip():
+            lines.append(line.strip())
+            continue
+        if times is not None:
+            if arrow is not None and lines:
+                lines.pop()  # the number of the next cue, where the blank line is missing
+            if (piece := _cue(" ".join(lines), *times)) is not None:
+                yield piece
+        lines = []
+        times = (clock_seconds(arrow[1]), clock_seconds(arrow[2])) if arrow else None
+
+
+def _cue(text: str, start: float | None, end: float | None) -> Piece | None:
+    voice = _VOICE.search(text)
+    try:
+        spoken = html.unescape(_TAG.sub("", text)).strip()
+    except ValueError:  # a character number of thousands of digits
+        return None
+    speaker = voice[1].strip() if voice else ""
+    return Piece(text=spoken, speaker=speaker or None, start=start, end=end) if spoken else None
