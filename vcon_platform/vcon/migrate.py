@@ -24,7 +24,7 @@ from vcon_platform.vcon.gates import (
     check_uuid,
     derived_created_at,
 )
-from vcon_platform.vcon.migrate_content import content, rename
+from vcon_platform.vcon.migrate_content import content, is_empty, rename, rename_mimetype, same_mediatype
 from vcon_platform.vcon.migrate_dialog import dialog, drop_nulls
 from vcon_platform.vcon.notes import VERSIONS, Notes
 
@@ -51,9 +51,11 @@ _PARTY = frozenset(
         *("civicaddress", "role", "contact_list"),
     )
 )
-_ATTACHMENT = _CONTENT | {"start", "party", "dialog", "purpose", "type"}
-_ANALYSIS = _CONTENT | {"type", "vendor", "product", "schema", "dialog", "attachment"}
+_OLD_CONTENT = frozenset(("mimetype", "alg", "signature"))
+_ATTACHMENT = _CONTENT | _OLD_CONTENT | {"start", "party", "dialog", "purpose", "type"}
+_LINK = _CONTENT | _OLD_CONTENT
 _OLD_ANALYSIS = frozenset(("vendor_schema", "vendor_product", "schema_version", "transcript"))
+_ANALYSIS = _CONTENT | _OLD_CONTENT | _OLD_ANALYSIS | {"type", "vendor", "product", "schema", "dialog", "attachment"}
 _MEDIA_TYPES = ("application/", "audio/", "font/", "image/", "message/", "model/", "multipart/", "text/", "video/")
 
 
@@ -95,7 +97,8 @@ def migrate(data: dict[str, Any], notes: Notes) -> Migrated:
     if data.get("created_at") is None:
         data["created_at"] = derived_created_at(first_start, notes)
         found.derived = ("created_at",)
-        notes.finding("created_at_derived", "/created_at", "it is missing; the uuid's time, the first start or receipt")
+        message = "it is missing; the time in the uuid stands for it, else the first start, else the time of receipt"
+        notes.finding("created_at_derived", "/created_at", message)
     else:
         check_date(data, "created_at", "", notes, epoch=False)
     found.version = found.version or VERSIONS[notes.trait]
@@ -131,12 +134,7 @@ def _members(data: dict[str, Any], found: Migrated, notes: Notes) -> None:
         _version(data, found, notes)
     for old, new, version in (("appended", "amended", "0.0.2"), ("must_support", "critical", "0.3.0")):
         if old in data:
-            if not data[old]:
-                _drop_empty(data, old, notes)
-                continue
-            if not data.get(new):
-                data.pop(new, None)
-            rename(data, old, new, "", notes)
+            _old_member(data, old, new, notes)
             notes.older(version)
     for member in ("redacted", "amended"):
         if member in data:
@@ -144,7 +142,7 @@ def _members(data: dict[str, Any], found: Migrated, notes: Notes) -> None:
     if "redacted" in data and "amended" in data:
         notes.fault("mutually_exclusive", "/amended", "a vCon is redacted or amended, not both; make two steps of it")
     for member in ("group", "subject", "updated_at", "extensions", "critical"):
-        if member in data and (data[member] is None or (member == "group" and _is_empty(data[member]))):
+        if member in data and (data[member] is None or (member == "group" and is_empty(data[member]))):
             _drop_empty(data, member, notes)
     if "subject" in data and type(data["subject"]) is not str:
         notes.fault("wrong_type", "/subject", "it must be a string")
@@ -168,12 +166,18 @@ def _version(data: dict[str, Any], found: Migrated, notes: Notes) -> None:
         notes.finding("version_migrated" if known else "unknown_version", "/vcon", message)
 
 
+def _old_member(data: dict[str, Any], old: str, new: str, notes: Notes) -> None:
+    if is_empty(data[old]):
+        _drop_empty(data, old, notes)
+    elif old == "must_support" and _are_names(data[old]) and _are_names(data.get(new)):
+        data[new] = list(dict.fromkeys(data[new] + data.pop(old)))  # neither may be overlooked
+        notes.finding("member_renamed", f"/{old}", f"its name is {new} since")
+    else:
+        rename(data, old, new, "", notes)
+
+
 def _are_names(value: Any) -> bool:
     return type(value) is list and all(type(name) is str for name in value)
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (type(value) in (dict, list, str) and not value)
 
 
 def _drop_empty(data: dict[str, Any], member: str, notes: Notes) -> None:
@@ -184,7 +188,7 @@ def _drop_empty(data: dict[str, Any], member: str, notes: Notes) -> None:
 def _lineage(data: dict[str, Any], member: str, notes: Notes) -> None:
     """``redacted`` or ``amended``: what this document was made from."""
     link, place = data[member], f"/{member}"
-    if _is_empty(link):
+    if is_empty(link):
         _drop_empty(data, member, notes)
         return
     if type(link) is not dict:
@@ -204,12 +208,9 @@ def _lineage(data: dict[str, Any], member: str, notes: Notes) -> None:
             notes.finding("uuid_normalised", f"{place}/uuid", "it was brought to lower case without a urn prefix")
         if canonical is not None and canonical == notes.uuid:
             notes.finding("self_reference", f"{place}/uuid", "the document names itself as what it was made from")
-    if not link.keys().isdisjoint(_LINK_CONTENT):
-        drop_nulls(link, _CONTENT)
+    if not link.keys().isdisjoint(_LINK):
+        drop_nulls(link, _LINK)
         content(link, place, notes)
-
-
-_LINK_CONTENT = _CONTENT | {"mimetype", "alg", "signature"}
 
 
 # --- parties, analysis, attachments ----------------------------------------------------------------------------
@@ -285,6 +286,9 @@ def _attachment_type(item: dict[str, Any], place: str, notes: Notes) -> None:
     if type(kind) is not str:
         notes.fault("wrong_type", f"{place}/type", "it must be a string")
         return
-    is_media = kind.lower().startswith(_MEDIA_TYPES) and "mimetype" not in item
-    rename(item, "type", "mediatype" if is_media and "mediatype" not in item else "purpose", place, notes)
+    rename_mimetype(item, place, notes)
+    if kind.lower().startswith(_MEDIA_TYPES):
+        rename(item, "type", "mediatype", place, notes, same=same_mediatype)
+    else:
+        rename(item, "type", "purpose", place, notes)
     notes.older("0.3.0")

@@ -1,8 +1,8 @@
 """Content, wherever a vCon has it: ``body``+``encoding`` or ``url``+``content_hash``, and its media type.
 
-Belongs here: rules 4 and 6 of the migration (vcon_format.md section 6) and gate 3, which meet in these members. Not
-here: what only dialogs have (``migrate_dialog.py``), the elements around it (``migrate.py``), fetching what a url names
-(``store/fetch.py``, never while a document is received).
+Belongs here: media types, urls and hashes, where rule 4 of the migration (vcon_format.md section 6) meets gate 3. Not
+here: bodies and their encodings (``migrate_body.py``), what only dialogs have (``migrate_dialog.py``), the elements
+around it (``migrate.py``), fetching what a url names (``store/fetch.py``, never while a document is received).
 
 Of urls: any text with a scheme, a slash or a dot is kept, as ``url_blocked`` where it may not be followed (other
 schemes than https, inside addresses, relative paths: public documents have all of them). A bare word is refused as
@@ -12,37 +12,33 @@ schemes than https, inside addresses, relative paths: public documents have all 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Callable
 from functools import lru_cache
+from operator import eq
 from typing import Any
 
 from vcon_platform.vcon.bodies import Hoisted
-from vcon_platform.vcon.faults import Rejected
-from vcon_platform.vcon.limits import Limits
 from vcon_platform.vcon.media import (
     MEDIA_SCHEME,
     BodyError,
     decode_base64url,
     labelled_token,
     normal_token,
-    sniff,
     token_matches,
 )
+from vcon_platform.vcon.migrate_body import check_body
 from vcon_platform.vcon.notes import Notes
 from vcon_platform.vcon.urls import is_presigned, names_something, why_blocked
 
 MOST_HASHED = 1 << 20
 """Decoded bytes of an inline body whose ``content_hash`` is checked at once."""
 
+_Same = Callable[[Any, Any], bool]
 _OLD = frozenset(("mimetype", "alg", "signature"))
 _MOST_TOKENS = 16
 _MEDIATYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+*-]{1,127}(?: *;[^\x00-\x1f\x7f]*)?", re.ASCII)
-_FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
+_FOLD = re.compile(r"(?<![ \t])[ \t]*+\r?\n[ \t]+")
 _BARE = {"wav": "audio/x-wav", "mp3": "audio/x-mp3", "ogg": "audio/ogg", "flac": "audio/flac"}
-_BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_TO_URL = bytes.maketrans(b"+/", b"-_")
-_DEPTH_AROUND = 4
-"""Levels of nesting from the document to the members of a body."""
 
 
 def content(item: dict[str, Any], place: str, notes: Notes, *, media: bool = False) -> None:
@@ -61,7 +57,7 @@ def content(item: dict[str, Any], place: str, notes: Notes, *, media: bool = Fal
     if "url" in item:
         _url(item, place, notes)
     if "body" in item:
-        _body(item, place, notes, media)
+        check_body(item, place, notes, media=media)
     if "content_hash" in item:
         _content_hash(item, place, notes)
 
@@ -93,34 +89,44 @@ def _bad_mediatype(item: dict[str, Any], place: str, notes: Notes) -> None:
         notes.fault("wrong_type", at, "it must be a string")
 
 
-def _claims_media(item: dict[str, Any], *, media: bool) -> bool:
-    mediatype = item.get("mediatype")
-    if type(mediatype) is str:
-        return mediatype[:6].lower() in ("audio/", "video/", "image/")
-    return media
-
-
 # --- older members ---------------------------------------------------------------------------------------------
 
 
-def rename(item: dict[str, Any], old: str, new: str, place: str, notes: Notes) -> None:
-    """An old name of a member becomes the new one. Where both are there and differ, both stay."""
+def rename(item: dict[str, Any], old: str, new: str, place: str, notes: Notes, *, same: _Same = eq) -> None:
+    """An old name of a member becomes the new one. Where both are there and differ, both stay; an empty new one counts
+    as absent. ``same`` tells whether two values say the same."""
     if old not in item:
         return
     value = item[old]
-    if new not in item:
+    if is_empty(item.get(new)):
         item[new] = value
-    elif item[new] != value:
+    elif not same(item[new], value):
         notes.finding("both_names", f"{place}/{old}", f"its new name {new} is there too and says otherwise")
         return
     del item[old]
     notes.finding("member_renamed", f"{place}/{old}", f"its name is {new} since")
 
 
-def _rename_old(item: dict[str, Any], place: str, notes: Notes) -> None:
+def is_empty(value: Any) -> bool:
+    """Null, and whatever says no more than that."""
+    return value is None or (type(value) in (dict, list, str) and not value)
+
+
+def rename_mimetype(item: dict[str, Any], place: str, notes: Notes) -> None:
+    """``mimetype`` until 0.0.1."""
     if "mimetype" in item:
-        rename(item, "mimetype", "mediatype", place, notes)
+        rename(item, "mimetype", "mediatype", place, notes, same=same_mediatype)
         notes.older("0.0.1")
+
+
+def same_mediatype(one: Any, other: Any) -> bool:
+    """Whether two values are one media type, however they are spelled."""
+    normal = [normal_mediatype(value) if type(value) is str else None for value in (one, other)]
+    return bool(one == other or (normal[0] is not None and normal[0] == normal[1]))
+
+
+def _rename_old(item: dict[str, Any], place: str, notes: Notes) -> None:
+    rename_mimetype(item, place, notes)
     label, digest = item.get("alg"), item.get("signature")
     if label is None or digest is None:
         return  # one without the other says nothing, and stays as any unknown member does
@@ -133,11 +139,14 @@ def _rename_old(item: dict[str, Any], place: str, notes: Notes) -> None:
     if token is None:
         notes.fault("bad_content_hash", at, "alg and signature must be SHA-256, -384 or -512 and a digest as long")
         return
-    if item.get("content_hash", token) != token:
+    given = item.get("content_hash")
+    known = [normal_token(one) for one in (given if type(given) is list else [given]) if type(one) is str]
+    if not is_empty(given) and token not in known:
         notes.finding("both_names", at, "its new name content_hash is there too and says otherwise")
         return
     del item["alg"], item["signature"]
-    item["content_hash"] = token
+    if is_empty(given):
+        item["content_hash"] = token
     notes.finding("member_renamed", at, "alg and signature are one member, content_hash, since")
 
 
@@ -176,6 +185,8 @@ def _url(item: dict[str, Any], place: str, notes: Notes) -> None:
 
 def _content_hash(item: dict[str, Any], place: str, notes: Notes) -> None:
     value = item["content_hash"]
+    if type(value) is str and "body" not in item and normal_token(value) == value:
+        return
     given = value if type(value) is list else [value]
     tokens = [normal_token(token) if type(token) is str else None for token in given]
     at = f"{place}/content_hash"
@@ -208,193 +219,3 @@ def _check_hash(item: dict[str, Any], tokens: list[str], place: str, notes: Note
         wrong = not all(token_matches(token, data) for token in tokens)
     if wrong:
         notes.finding("hash_mismatch", place, "it is not the hash of the body beside it")
-
-
-# --- bodies ----------------------------------------------------------------------------------------------------
-
-
-def _body(item: dict[str, Any], place: str, notes: Notes, media: bool) -> None:
-    body, encoding = item["body"], item.get("encoding")
-    kind = type(body)
-    if kind is str and encoding == "none":
-        pass
-    elif kind is not str and kind is not Hoisted and encoding == "json":
-        return
-    else:
-        _encode(item, place, notes, media)
-        body, encoding = item["body"], item.get("encoding")
-        if type(body) is not str and type(body) is not Hoisted:
-            return
-    if media and body != "":
-        _sniff(body, encoding, item, place, notes)
-
-
-def _encode(item: dict[str, Any], place: str, notes: Notes, media: bool) -> None:
-    """Rule 6: the encoding is one of three and the body is written in it."""
-    body, encoding = item["body"], item.get("encoding")
-    at = f"{place}/encoding"
-    if encoding is not None and encoding not in ("base64url", "json", "none"):
-        spelled = encoding.strip().lower() if type(encoding) is str else None
-        if spelled not in ("base64url", "base64", "json", "none", ""):
-            notes.fault("bad_encoding", at, "it must be base64url, json or none")
-            return
-        encoding = item["encoding"] = "base64url" if spelled == "base64" else spelled
-        if not spelled:
-            del item["encoding"]
-        notes.finding("encoding_normalised", at, "it was brought to one of base64url, json and none")
-    text = type(body) is str
-    if not encoding:
-        if body == "":
-            return  # an empty body needs no encoding
-        encoding = _assumed(item, body, media)
-        item["encoding"] = encoding
-        notes.finding("encoding_assumed", at, f"there was none; the body is taken as {encoding}")
-    elif encoding == "none" and not text and type(body) is not Hoisted:
-        item["encoding"] = "json"
-        notes.finding("encoding_migrated", at, "the body is a JSON value and none is for strings; it is json")
-        return
-    if encoding == "base64url":
-        _base64url(item, place, notes)
-    elif type(body) is Hoisted:  # it only looks like base64: as it was written, it is a text
-        item["body"] = body.text()
-    if encoding == "json" and type(item["body"]) is str:
-        _json_string(item, place, notes)
-
-
-def _assumed(item: dict[str, Any], body: Any, media: bool) -> str:
-    """Rule 6, and: recordings without an encoding are base64 if they can be (package vcon-js writes such)."""
-    if type(body) is Hoisted:
-        return "base64url"
-    if type(body) is not str:
-        return "json"
-    return "base64url" if _claims_media(item, media=media) and _normal_base64(body) is not None else "none"
-
-
-def _base64url(item: dict[str, Any], place: str, notes: Notes) -> None:
-    body, at = item["body"], f"{place}/body"
-    if type(body) is Hoisted:
-        if body.variant.standard or body.variant.padded:
-            notes.finding("base64_normalised", at, "it was brought to base64url without padding")
-        return
-    normal = _normal_base64(body) if type(body) is str else None
-    if normal is None:
-        notes.fault("bad_body", at, "it is not base64url; encode the bytes, or name the encoding it is in")
-    elif normal is not body:
-        item["body"] = normal
-        notes.finding("base64_normalised", at, "it was brought to base64url without padding")
-
-
-def _normal_base64(text: str) -> str | None:
-    """The text as base64url without padding or line breaks (the same object if it is that already), or None."""
-    try:
-        raw = text.encode("ascii")
-    except UnicodeEncodeError:
-        return None
-    if not raw.translate(None, _BASE64URL):
-        return text if len(raw) % 4 != 1 else None
-    plain = raw.translate(_TO_URL, b" \t\r\n").rstrip(b"=")
-    if plain.translate(None, _BASE64URL) or len(plain) % 4 == 1:
-        return None
-    return plain.decode("ascii")
-
-
-def _json_string(item: dict[str, Any], place: str, notes: Notes) -> None:
-    """Until -02 a json body was a string that holds JSON. It is opened as often as it can be: some writers do it
-    twice. What does not parse is a string value, as since -03."""
-    body, at = item["body"], f"{place}/body"
-    value: Any = body
-    while type(value) is str and value.lstrip(" \t\r\n")[:1] in _JSON_BEGINS:
-        try:
-            value = _read_json(value, notes.policy.limits)
-        except Rejected:
-            if value is body and body.lstrip()[:1] in ("{", "["):
-                message = "it looks like JSON and is not (or breaks the limits); it is kept as a string"
-                notes.finding("json_not_parsed", at, message)
-            break
-    if value is not body:
-        item["body"] = strip_nul(value) if "\\u0000" in body else value
-        notes.finding("json_string_decoded", at, "a json body is the value itself since -03; the string was read")
-
-
-_JSON_BEGINS = frozenset('{["-0123456789tfn')
-
-
-def _read_json(text: str, limits: Limits) -> Any:
-    from vcon_platform.vcon.strict_json import read_json
-
-    # the value must still be readable where it stands now, some levels down
-    return read_json(text.encode(), _shallower(limits))
-
-
-@lru_cache(maxsize=8)
-def _shallower(limits: Limits) -> Limits:
-    return replace(limits, depth=max(1, limits.depth - _DEPTH_AROUND))
-
-
-_SNIFFED = ("wav", "mp3", "mpeg", "ogg", "opus", "flac", "mp4", "m4a", "webm", "matroska", "amr", "aiff", "caf", "aac")
-"""Parts of media types whose first bytes are known. Raw formats (PCMU, L16) have none to know."""
-
-
-def _sniff(body: Any, encoding: Any, item: dict[str, Any], place: str, notes: Notes) -> None:
-    if type(body) is Hoisted:
-        head = body.head
-    elif encoding == "base64url":
-        try:
-            head = decode_base64url(body[:64])
-        except BodyError:
-            return  # a fault already
-    else:
-        head = body[:64].encode(errors="replace")
-    mediatype = item.get("mediatype")
-    kind = mediatype.lower() if type(mediatype) is str else ""
-    known = not kind or any(name in kind for name in _SNIFFED)
-    if sniff(head) is None and (known or _is_text(head)):
-        message = "its first bytes are not those of any audio or video format we know; it is never decoded unsandboxed"
-        notes.finding("undecodable_media", f"{place}/body", message)
-
-
-def _is_text(head: bytes) -> bool:
-    return all(32 <= byte < 127 or byte in (9, 10, 13) for byte in head)
-
-
-# --- U+0000 ----------------------------------------------------------------------------------------------------
-
-
-def strip_nul(value: Any) -> Any:
-    """The value without U+0000 in any string or member name, changed in place. Two names that become one: the second
-    gets U+FFFD instead."""
-    if type(value) is str:
-        return value.replace("\0", "")
-    todo = [value]
-    while todo:
-        holder = todo.pop()
-        if type(holder) is dict:
-            if any("\0" in name for name in holder):
-                _rename_nul(holder)
-            entries: Any = list(holder.items())
-        elif type(holder) is list:
-            entries = list(enumerate(holder))
-        else:
-            continue
-        for key, inner in entries:
-            if type(inner) is str:
-                if "\0" in inner:
-                    holder[key] = inner.replace("\0", "")
-            else:
-                todo.append(inner)
-    return value
-
-
-def _rename_nul(holder: dict[str, Any]) -> None:
-    members = list(holder.items())
-    taken = {name for name in holder if "\0" not in name}
-    holder.clear()
-    for name, inner in members:
-        new = name.replace("\0", "")
-        if new != name:
-            if new in taken:
-                new = name.replace("\0", "\ufffd")
-            while new in taken:
-                new += "\ufffd"
-            taken.add(new)
-        holder[new] = inner

@@ -29,7 +29,9 @@ _DIALOG_LEGS = frozenset(("original", "consultation", "target_dialog"))
 _PARTY_LEGS = frozenset(("transferee", "transferor", "transfer_target"))
 _LEGS = _DIALOG_LEGS | _PARTY_LEGS
 _LINKS = _LEGS | {"recordings", "recording_set", "party_history"}
-_CONTENT = frozenset(("mediatype", "filename", "body", "encoding", "url", "content_hash"))
+_CONTENT = frozenset(
+    ("mediatype", "filename", "body", "encoding", "url", "content_hash", "mimetype", "alg", "signature")
+)
 
 _FORBIDDEN: dict[str, frozenset[str]] = {
     "recording": _LEGS | {"recordings"},
@@ -41,8 +43,9 @@ _FORBIDDEN: dict[str, frozenset[str]] = {
 }
 
 KNOWN = frozenset(
-    {"type", "start", "duration", "parties", "originator", "disposition", "session_id", "message_id", "application"}
+    {"type", "start", "duration", "parties", "originator", "disposition", "message_id", "application"}
     | _LINKS
+    | _OLD
     | _CONTENT
 )
 """Members whose null counts as absent."""

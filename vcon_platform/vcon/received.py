@@ -18,15 +18,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
-import orjson
-
+from vcon_platform.vcon import nul
 from vcon_platform.vcon.bodies import Hoisted
 from vcon_platform.vcon.faults import Fault, Finding, Rejected
 from vcon_platform.vcon.forms import Form, form_of
 from vcon_platform.vcon.gates import canonical_uuid
 from vcon_platform.vcon.limits import Limits
 from vcon_platform.vcon.migrate import migrate
-from vcon_platform.vcon.migrate_content import strip_nul
 from vcon_platform.vcon.notes import Notes
 from vcon_platform.vcon.policy import Policy
 
@@ -75,14 +73,17 @@ class Received:
         self.close()
 
 
-def receive(value: Any, policy: Policy) -> Received:
+def receive(value: Any, policy: Policy, *, skeleton: bytes | None = None) -> Received:
     """Gates 2 and 3 and the migration of a parsed document in any form; ``value`` is changed in place.
+
+    ``skeleton``: the bytes it was parsed from (:class:`Opened`), if at hand: it saves looking for U+0000 in the value.
 
     Raises :class:`Rejected` with every fault that was found: 401 for signatures, 413 for too many elements, 422 else;
     and in strict mode for every strict finding."""
     nested: list[Opened] = []
     try:
-        received = _receive(value, policy, nested)
+        received = _receive(value, policy, nested, skeleton)
+        received.findings += [finding for opened in nested for finding in opened.findings]
         if policy.strict:
             _refuse_findings(received.findings)
     except BaseException:
@@ -92,10 +93,10 @@ def receive(value: Any, policy: Policy) -> Received:
     return received
 
 
-def _receive(value: Any, policy: Policy, nested: list[Opened]) -> Received:
+def _receive(value: Any, policy: Policy, nested: list[Opened], skeleton: bytes | None) -> Received:
     form = form_of(value)
     if form is Form.UNSIGNED:
-        return _unsigned(value, policy)
+        return _unsigned(value, policy, skeleton)
     return (_signed if form is Form.SIGNED else _encrypted)(value, policy, nested)
 
 
@@ -105,36 +106,22 @@ def _refuse_findings(findings: Iterable[Finding]) -> None:
         raise Rejected(*faults)
 
 
-def _unsigned(data: dict[str, Any], policy: Policy) -> Received:
+def _unsigned(data: dict[str, Any], policy: Policy, skeleton: bytes | None) -> Received:
     notes = Notes(policy)
-    _without_nul(data, notes)
+    if (skeleton is None or b"\\u0000" in skeleton) and nul.clean(data):  # JSON has no other way to write it
+        notes.finding(
+            "nul_stripped", "", "U+0000 was taken out of strings and names; the original has it", strict=False
+        )
     for member in ("payload", "ciphertext"):  # unknown members of this form, whatever they are elsewhere
         if member in data and isinstance(data[member], Hoisted):
             data[member] = data[member].text()
     found = migrate(data, notes)
     parked = tuple(name for name in found.critical if name not in policy.critical)
-    for name_index, name in enumerate(found.critical):
-        if name in parked:
-            message = "this extension is not supported; the document is kept and not processed"
-            notes.finding("unsupported_critical", f"/critical/{name_index}", message)
+    if parked:
+        message = "it names extensions that are not supported; the document is kept and not processed"
+        notes.finding("unsupported_critical", "/critical", message)
     notes.settle()
     return Received(notes.uuid, Form.UNSIGNED, data, notes.findings, found.version, parked, found.derived)
-
-
-def _without_nul(data: dict[str, Any], notes: Notes) -> None:
-    """U+0000 is legal JSON, and neither Postgres nor C programs can hold it. Written out, it is seen at once."""
-    try:
-        seen = b"\\u0000" in orjson.dumps(data, default=_nothing)
-    except (TypeError, ValueError):  # beyond what orjson writes; gate 1 lets none of it through
-        seen = True
-    if seen and (b"\\u0000" not in orjson.dumps(strip_nul(data), default=_nothing)):
-        notes.finding(
-            "nul_stripped", "", "U+0000 was taken out of strings and names; the original has it", strict=False
-        )
-
-
-def _nothing(_: object) -> None:
-    return None
 
 
 # --- signed ----------------------------------------------------------------------------------------------------
@@ -149,12 +136,11 @@ def _signed(value: dict[str, Any], policy: Policy, nested: list[Opened]) -> Rece
     if form is not Form.UNSIGNED:
         message = "it holds no unsigned vCon; sign first, then encrypt"
         raise Rejected(Fault("ambiguous_form", "/payload", message))
-    received = _unsigned(inner, policy)
+    received = _unsigned(inner, policy, nested[-1].skeleton)
     _check_hints(verified.header_uuids, received.uuid, "/signatures")
     received.form = Form.SIGNED
     received.signature, received.signer = verified.state, verified.signer
     received.nested = nested
-    received.findings += [finding for opened in nested for finding in opened.findings]
     if verified.state is SignatureState.INVALID:
         raise Rejected(Fault("bad_signature", "/signatures", "none of them is a signature of this payload", 401))
     if verified.state is not SignatureState.VALID:
@@ -224,7 +210,7 @@ def _encrypted(value: dict[str, Any], policy: Policy, nested: list[Opened]) -> R
     form = form_of(inner)
     if form is Form.ENCRYPTED:
         raise Rejected(Fault("too_deep", "/ciphertext", "it is encrypted twice; encrypt the signed form once"))
-    received = _receive(inner, policy, nested)
+    received = _receive(inner, policy, nested, nested[-1].skeleton)
     if hint is not None:
         _check_hints([hint], received.uuid, "/unprotected/uuid")
     if form is Form.UNSIGNED:

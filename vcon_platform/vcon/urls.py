@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
+_PLAIN = re.compile(r"https://([a-z0-9.-]{1,253})(?=/)[^\x00-\x20\x7f\\]*\Z")
+"""Most urls there are; the others are taken apart with care."""
 _SECRETS = re.compile(
-    r"[?&;](?:[^=&;#]*(?:signature|credential|security-token|accesskeyid)|sig|token|access_token|api_?key|key-pair-id"
+    r"[?&;](?:[^=&;#?]*(?:signature|credential|security-token|accesskeyid)|sig|token|access_token|api_?key|key-pair-id"
     r"|expires|policy)=",
     re.IGNORECASE,
 )
@@ -39,6 +42,8 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 def why_blocked(url: str) -> str | None:
     """Why this url is never fetched, as the end of a sentence; None if its text alone forbids nothing."""
+    if (plain := _PLAIN.match(url)) is not None:
+        return _why_host_blocked(plain[1])
     if _UNSAFE.search(url):
         return "it holds control characters, spaces or backslashes"
     try:
@@ -55,7 +60,10 @@ def why_blocked(url: str) -> str | None:
     return _why_host_blocked(host)
 
 
+@lru_cache(maxsize=1024)
 def _why_host_blocked(host: str) -> str | None:
+    if len(host) > 253:
+        return "its host is malformed"
     if "%" in host:
         return "its host is percent-encoded or has a zone"
     if not host.isascii():
