@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from vcon_platform.projections.outcome import Outcome
-from vcon_platform.projections.values import Misfit, parse_time
+from vcon_platform.vcon.dialogs import duration, started_at
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.turns import TRANSCRIPT_TYPES, transcript_text
 
@@ -165,22 +165,10 @@ def _disposition(vcon: Vcon, _: Outcome) -> str | None:
 # --- when, and how long ----------------------------------------------------------------------------------------
 
 
-def _seconds(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
-
-
 def _starts(vcon: Vcon) -> list[tuple[float, str, float | None]]:
     """Per dialog that has a readable start: epoch seconds, the start as written, duration in seconds."""
-    found = []
-    for dialog in vcon.dialog:
-        entry = _mapping(dialog)
-        start = _text(entry.get("start"))
-        if start is not None:
-            try:
-                found.append((parse_time(start).timestamp(), start, _seconds(entry.get("duration"))))
-            except Misfit:
-                continue
-    return found
+    entries = (_mapping(dialog) for dialog in vcon.dialog)
+    return [(at, str(entry["start"]), duration(entry)) for entry in entries if (at := started_at(entry)) is not None]
 
 
 def _start(vcon: Vcon, _: Outcome) -> str | None:
@@ -192,7 +180,7 @@ def _duration(vcon: Vcon, _: Outcome) -> float | int | None:
     if timed:  # dialogs may overlap (one per channel) or follow each other (after a transfer)
         total = max(start + seconds for start, seconds in timed) - min(start for start, _ in timed)
     else:
-        known = [s for dialog in vcon.dialog if (s := _seconds(_mapping(dialog).get("duration"))) is not None]
+        known = [length for dialog in vcon.dialog if (length := duration(_mapping(dialog))) is not None]
         if not known:
             return None
         total = max(known)
