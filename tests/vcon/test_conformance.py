@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vcon_platform.vcon.conformance import BOUND, External, Missing, Report, SchemaError, report, strict_faults
-from vcon_platform.vcon.faults import Finding
+from vcon_platform.vcon.conformance import (
+    BOUND,
+    External,
+    Missing,
+    Report,
+    SchemaError,
+    report,
+    report_of,
+    strict_faults,
+)
+from vcon_platform.vcon.faults import Finding, Rejected
+from vcon_platform.vcon.received import Policy, receive
 
 VCONS = Path(__file__).parent.parent / "data" / "vcons"
 TOP = {"uuid": "01990b2c-7d10-8a41-9c3e-5b7f2d4e6a80", "created_at": "2026-09-07T09:00:00Z"}
+NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 SECRET = "Alice Archer +12025550101"
 
 
@@ -79,6 +92,19 @@ def test_what_nobody_can_read_is_neither_checked_nor_called_conformant() -> None
 def test_errors_say_whether_the_original_or_the_view_has_them() -> None:
     told = report(_doc(), original={**_doc(), "subject": 7})
     assert told.schema_errors == (SchemaError("original", "/subject", "type", "must be of type 'string'"),)
+
+
+def test_of_the_fixtures_those_that_were_made_for_04_are_conformant_and_nothing_else() -> None:
+    conformant = []
+    for path in sorted([*VCONS.rglob("*.vcon"), *VCONS.rglob("*.json")]):
+        try:
+            raw = orjson.loads(path.read_bytes())
+            told = report_of(receive(copy.deepcopy(raw), Policy(NOW, critical=frozenset({"x_escrow"}))), original=raw)
+        except (Rejected, orjson.JSONDecodeError):
+            continue
+        if told.conformant:
+            conformant.append(path.name)
+    assert conformant == ["wtf_draft_example.vcon", "critical_unknown.vcon", "full_04.vcon"]
 
 
 # -- schema errors ----------------------------------------------------------------------------------------------------
@@ -166,13 +192,17 @@ def test_a_report_takes_time_in_proportion_to_the_document() -> None:
 # -- what is missing --------------------------------------------------------------------------------------------------
 
 
-def test_dates_and_vendors_that_the_migration_filled_in_count_as_missing() -> None:
-    view = _doc(analysis=[{"type": "summary", "vendor": "unknown", "body": "x", "encoding": "none"}])
-    told = report(view, original={"uuid": TOP["uuid"], "analysis": [{"type": "summary", "body": "x"}]})
-    assert {(lack.pointer, lack.member) for lack in told.missing} == {
+def test_members_that_the_migration_filled_in_count_as_missing() -> None:
+    raw = {"uuid": TOP["uuid"], "analysis": [{"type": "summary", "body": "x"}, {"type": "x", "vendor": "unknown"}]}
+    told = report_of(receive(copy.deepcopy(raw), Policy(NOW)), original=raw)
+    assert [(lack.pointer, lack.member) for lack in told.missing if lack.level == "must"] == [
         ("", "created_at"),
         ("/analysis/0", "vendor"),
         ("/analysis/0", "encoding"),
+    ]
+    assert {(error.of, error.pointer) for error in told.schema_errors} == {
+        ("original", ""),
+        ("original", "/analysis/0"),
     }
 
 

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
-__all__ = ["BOUND", "External", "Missing", "Report", "SchemaError", "report", "strict_faults"]
+    from vcon_platform.vcon.received import Received
+
+__all__ = ["BOUND", "External", "Missing", "Report", "SchemaError", "report", "report_of", "strict_faults"]
 
 BOUND = 100
 """Entries of each list of a report; ``Report.cut`` names the lists that would have had more."""
@@ -42,6 +44,9 @@ SCHEMA = "core-04"
 _SCHEMA_FILE = "vcon_core04_RECONSTRUCTED.schema.json"
 _CURRENT = (None, "", "0.4.0")
 """What ``source_version`` is for a document that is written in the names of draft -03 or -04."""
+
+_FILLED_IN = frozenset({"created_at_derived", "vendor_assumed", "encoding_assumed"})
+"""Findings of the migration that a member was not there and something was put in its place."""
 
 Subject = Literal["original", "view"]
 
@@ -123,13 +128,15 @@ def report(
         if original is not None and source_version in _CURRENT:
             subjects.append(("original", original))
         subjects.append(("view", view))
+    findings = sorted(findings, key=lambda finding: not finding.strict)  # what a list is cut by is the mildest
+    filled_in = {finding.pointer for finding in findings if finding.code in _FILLED_IN}
     lists: dict[str, list[Any]] = {
         "schema_errors": list(
             islice((error for of, value in subjects for error in _schema_errors(of, value)), BOUND + 1)
         ),
-        "missing": [] if opaque else sorted(missing(view, original), key=_gravity),
+        "missing": [] if opaque else sorted(missing(view, filled_in), key=_gravity),
         "external": [] if opaque else list(_external(view, frozenset(verified))),
-        "warnings": sorted(findings, key=lambda finding: not finding.strict),  # what a list is cut by is the mildest
+        "warnings": findings,
     }
     told = {name: tuple(found[:BOUND]) for name, found in lists.items()}
     return Report(
@@ -151,6 +158,23 @@ def report(
         critical=_names(view.get("critical")),
         parked=_names(list(parked)),
         cut=tuple(name for name, found in lists.items() if len(found) > BOUND),
+    )
+
+
+def report_of(
+    received: Received, *, original: Mapping[str, Any] | None = None, verified: Collection[str] = ()
+) -> Report:
+    """The report on what :func:`~vcon_platform.vcon.received.receive` gave. It changes the value it is given: whoever
+    wants ``original`` checked too reads the bytes again."""
+    return report(
+        received.data,
+        received.findings,
+        original=original,
+        signature=received.signature,
+        source_version=received.source_version,
+        parked=received.parked,
+        opaque=received.opaque,
+        verified=verified,
     )
 
 

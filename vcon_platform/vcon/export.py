@@ -10,7 +10,8 @@ Two families read 0.0.1 and mean different things by it, so there are two forms 
   ``vendor_product``; 0.0.2 has ``mediatype``, ``content_hash``, ``schema`` and ``product`` already. A 0.0.2 document
   says ``amended`` although its draft said ``appended``: that is what the readers of 0.0.2 look for.
 - ``conserver`` is the conserver's EGRESS_FORMAT_VERSION=0.0.1: ``schema_version``, JSON bodies of analyses and
-  attachments as values under encoding ``none``, and ``group``, ``redacted`` and ``appended`` always there.
+  attachments as values under encoding ``none``, and ``group``, ``redacted`` and ``appended`` always there. (It also
+  renames ``schema`` of a dialog and ``critical`` of any element, which no draft knows; here they are handed on.)
 
 What an old version has no word for (a recording-set, two tokens in one content_hash, a session with both ends) stays
 under its present name: an old reader passes over members it does not know, and nothing is lost on the way back up.
@@ -43,12 +44,12 @@ _PETRIE = {
     "analysis": {**_MIMETYPE, "schema": "vendor_schema", "product": "vendor_product"},
     "attachments": {"purpose": "type", **_MIMETYPE},
 }
-_EGRESS_ENTRY = {**_MIMETYPE, "schema": "schema_version", "critical": "must_support"}
 _EGRESS = {
-    "dialog": _EGRESS_ENTRY,
-    "analysis": _EGRESS_ENTRY,
-    "attachments": {**_EGRESS_ENTRY, "purpose": "type"},
+    "dialog": _MIMETYPE,
+    "analysis": {**_MIMETYPE, "schema": "schema_version"},
+    "attachments": {**_MIMETYPE, "purpose": "type"},
 }
+_OLD_SCHEMAS = frozenset({"vendor_schema", "schema_version"})
 _APPENDED = {"amended": "appended"}
 _MUST_SUPPORT = {"critical": "must_support"}
 _HASH_ALGORITHM = "sha512-"
@@ -130,6 +131,10 @@ def _rewrite(written: dict[str, Any], rewrite: _Rewrite) -> None:
 def _renamed(entry: _Element, names: Mapping[str, str]) -> _Element:
     """``entry`` with old names, each in its place; a name that is taken already leaves the present one standing."""
     wanted = {new: old for new, old in names.items() if new in entry and old not in entry}
+    if "purpose" in wanted and "/" in str(entry["purpose"]):
+        del wanted["purpose"]  # as a type it would be taken for the media type, which some writers put there
+    if "schema" in wanted and not entry.keys().isdisjoint(_OLD_SCHEMAS):
+        del wanted["schema"]  # two old names of one member: nobody could tell which was ours
     if not wanted:
         return entry
     return {wanted.get(name, name): value for name, value in entry.items()}

@@ -20,12 +20,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from uuid import UUID
 
 import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.gates import canonical_uuid
 
 __all__ = ["PURPOSE", "Kin", "Kind", "Link", "NotACopy", "Role", "lineage_of", "link_back", "walk_lineage"]
 
@@ -87,7 +87,7 @@ def link_back(original: Vcon, copy: Vcon) -> bool:
 def lineage_of(data: Mapping[str, Any]) -> list[Link]:
     """The links of one document, each once: what it was made from first, then its copies in the order they were told.
     Uuids are in their canonical form; links of a document to itself are left out."""
-    own = _uuid(data.get("uuid"))
+    own = canonical_uuid(data.get("uuid"))
     links = dict.fromkeys(link for link in (*_to_originals(data), *_to_copies(data, own)) if link.uuid != own)
     return list(links)
 
@@ -95,7 +95,7 @@ def lineage_of(data: Mapping[str, Any]) -> list[Link]:
 def walk_lineage(start: str, read: Callable[[str], Mapping[str, Any] | None], *, limit: int = WALK_LIMIT) -> list[Kin]:
     """Every vCon that ``start`` is linked with, near ones first, originals and copies and theirs, each once, without
     ``start`` itself. ``read`` gives a vCon's data, or None if it is not here; it is asked at most ``limit`` times."""
-    seen = {_uuid(start) or start}
+    seen = {canonical_uuid(start) or start}
     kin: list[Kin] = []
     data = read(start)
     waiting = deque((start, link) for link in lineage_of(data or {}))
@@ -113,7 +113,7 @@ def walk_lineage(start: str, read: Callable[[str], Mapping[str, Any] | None], *,
 def _to_originals(data: Mapping[str, Any]) -> Iterator[Link]:
     for kind in _FORWARD:
         reference = data.get(kind)
-        if isinstance(reference, Mapping) and (uuid := _uuid(reference.get("uuid"))):
+        if isinstance(reference, Mapping) and (uuid := canonical_uuid(reference.get("uuid"))):
             yield Link(kind, uuid, "original")
 
 
@@ -123,10 +123,10 @@ def _to_copies(data: Mapping[str, Any], own: str | None) -> Iterator[Link]:
         if not isinstance(attachment, Mapping) or attachment.get("purpose") != PURPOSE:
             continue
         body = _body(attachment.get("body"))
-        if _uuid(body.get("uuid", own)) != own:  # taken over from the document it speaks of
+        if canonical_uuid(body.get("uuid", own)) != own:  # taken over from the document it speaks of
             continue
         for member, kind in _BACKWARD:
-            if uuid := _uuid(body.get(member)):
+            if uuid := canonical_uuid(body.get(member)):
                 yield Link(kind, uuid, "copy")
 
 
@@ -138,13 +138,3 @@ def _body(body: object) -> Mapping[str, Any]:
         except orjson.JSONDecodeError:
             return {}
     return body if isinstance(body, Mapping) else {}
-
-
-def _uuid(value: object) -> str | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        found = UUID(value)
-    except ValueError:
-        return None
-    return str(found) if found.int else None

@@ -9,9 +9,10 @@ with no member but ``type``, and a disposition where that is ``incomplete``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, Protocol
 
 from vcon_platform.vcon.document import ARRAYS
 
@@ -40,102 +41,89 @@ _CONTENT = "body|url"
 _KEY_EVENTS = ("keydown", "keyup")
 
 
-def missing(view: Mapping[str, Any], original: Mapping[str, Any] | None = None) -> Iterator[Missing]:
-    """What the document lacks, in its own order. ``view`` is the 0.4.0 view; where the migration fills in a member of
-    its own (``created_at``, ``encoding``, an analysis' ``vendor``), ``original`` says whether it had come."""
-    came = view if original is None else original
-    yield from _lacking("", came, "must", "uuid", "created_at")
+def missing(view: Mapping[str, Any], filled_in: Collection[str] = ()) -> Iterator[Missing]:
+    """What the document lacks, in its own order. ``view`` is the 0.4.0 view; ``filled_in``: pointers of members that
+    it did not come with and the migration filled in, such as ``/created_at``: they are missing too."""
+    lacking = partial(_lacking, filled_in)
+    yield from lacking("", view, "must", "uuid", "created_at")
     if not any(isinstance(view.get(array), list) and view[array] for array in ARRAYS):
         yield Missing("", "|".join(ARRAYS), "should")
     for name in ("redacted", "amended"):
         reference = view.get(name)
         if isinstance(reference, Mapping):
-            yield from _reference(name, reference)
-    yield from _dialogs(view, came)
-    for index, entry, as_it_came in _elements("analysis", view, came):
-        pointer = f"/analysis/{index}"
-        yield from _lacking(pointer, entry, "must", "type")
-        yield from _lacking(pointer, as_it_came, "must", "vendor")
-        yield from _content(pointer, entry, as_it_came, mediatype=False)
-    for index, entry, as_it_came in _elements("attachments", view, came):
-        pointer = f"/attachments/{index}"
-        yield from _lacking(pointer, entry, "must", "start", "party", "dialog")
-        yield from _content(pointer, entry, as_it_came, mediatype=True)
+            yield from _reference(name, reference, lacking)
+    yield from _dialogs(view, lacking)
+    for pointer, entry in _elements("analysis", view):
+        yield from lacking(pointer, entry, "must", "type", "vendor")
+        yield from _content(pointer, entry, lacking, mediatype=False)
+    for pointer, entry in _elements("attachments", view):
+        yield from lacking(pointer, entry, "must", "start", "party", "dialog")
+        yield from _content(pointer, entry, lacking, mediatype=True)
 
 
-def _dialogs(view: Mapping[str, Any], came: Mapping[str, Any]) -> Iterator[Missing]:
+class _Lacking(Protocol):
+    def __call__(self, pointer: str, entry: Mapping[str, Any], level: Level, *members: str) -> Iterator[Missing]: ...
+
+
+def _lacking(
+    filled_in: Collection[str], pointer: str, entry: Mapping[str, Any], level: Level, *members: str
+) -> Iterator[Missing]:
+    for member in members:
+        if member not in entry or (filled_in and f"{pointer}/{member}" in filled_in):
+            yield Missing(pointer, member, level)
+
+
+def _dialogs(view: Mapping[str, Any], lacking: _Lacking) -> Iterator[Missing]:
     in_sets = _in_sets(view)
-    for index, entry, as_it_came in _elements("dialog", view, came):
-        pointer, kind = f"/dialog/{index}", entry.get("type")
-        yield from _lacking(pointer, entry, "must", "type")
+    for pointer, entry in _elements("dialog", view):
+        kind = entry.get("type")
+        yield from lacking(pointer, entry, "must", "type")
         if not isinstance(kind, str):
             continue
-        yield from _lacking(pointer, entry, "must", *_DIALOG_MUST.get(kind, ()))
+        yield from lacking(pointer, entry, "must", *_DIALOG_MUST.get(kind, ()))
         if entry.keys() <= {"type", "disposition"}:
             continue
-        yield from _lacking(pointer, entry, "should", *_DIALOG_SHOULD.get(kind, ()))
+        yield from lacking(pointer, entry, "should", *_DIALOG_SHOULD.get(kind, ()))
         if kind in ("recording", "text"):
             if "body" not in entry and "url" not in entry:
                 yield Missing(pointer, _CONTENT, "should")
-            if kind == "recording" and index in in_sets:
-                yield from _lacking(pointer, entry, "should", "recording_set")
-        yield from _content(pointer, entry, as_it_came, mediatype=True)
+            if kind == "recording" and pointer in in_sets:
+                yield from lacking(pointer, entry, "should", "recording_set")
+        yield from _content(pointer, entry, lacking, mediatype=True)
         history = entry.get("party_history")
         for number, event in enumerate(history if isinstance(history, list) else ()):
             if isinstance(event, Mapping):
                 needs = ("button",) if event.get("event") in _KEY_EVENTS else ()
-                yield from _lacking(
-                    f"{pointer}/party_history/{number}", event, "must", "party", "time", "event", *needs
-                )
+                yield from lacking(f"{pointer}/party_history/{number}", event, "must", "party", "time", "event", *needs)
 
 
-def _elements(
-    array: str, view: Mapping[str, Any], came: Mapping[str, Any]
-) -> Iterator[tuple[int, Mapping[str, Any], Mapping[str, Any]]]:
-    """Elements that are no placeholders, each with the same one as it came (no migration moves elements)."""
-    entries, before = view.get(array), came.get(array)
-    if not isinstance(entries, list):
-        return
-    before = before if isinstance(before, list) else []
-    for index, entry in enumerate(entries):
+def _elements(array: str, view: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Elements with their pointers, without empty placeholders."""
+    entries = view.get(array)
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(entry, Mapping) and entry:
-            as_it_came = before[index] if index < len(before) else entry
-            yield index, entry, as_it_came if isinstance(as_it_came, Mapping) else entry
+            yield f"/{array}/{index}", entry
 
 
-def _in_sets(view: Mapping[str, Any]) -> set[int]:
-    dialogs = view.get("dialog")
-    sets = (
-        [entry.get("recordings") for entry in dialogs if isinstance(entry, Mapping)]
-        if isinstance(dialogs, list)
-        else []
-    )
-    return {index for found in sets if isinstance(found, list) for index in found if isinstance(index, int)}
+def _in_sets(view: Mapping[str, Any]) -> set[str]:
+    """Pointers of the recordings that some recording-set lists."""
+    found = [entry.get("recordings") for _, entry in _elements("dialog", view)]
+    return {f"/dialog/{index}" for indexes in found if isinstance(indexes, list) for index in indexes}
 
 
-def _content(
-    pointer: str, entry: Mapping[str, Any], as_it_came: Mapping[str, Any], *, mediatype: bool
-) -> Iterator[Missing]:
+def _content(pointer: str, entry: Mapping[str, Any], lacking: _Lacking, *, mediatype: bool) -> Iterator[Missing]:
     if "body" in entry and entry["body"] not in ("", None):
-        yield from _lacking(pointer, as_it_came, "must", "encoding")
-        if mediatype:
-            yield from _lacking(pointer, entry, "must", "mediatype")
+        yield from lacking(pointer, entry, "must", "encoding", *(("mediatype",) if mediatype else ()))
     if "url" in entry:
-        yield from _lacking(pointer, entry, "must", "content_hash")
+        yield from lacking(pointer, entry, "must", "content_hash")
 
 
-def _reference(name: str, reference: Mapping[str, Any]) -> Iterator[Missing]:
+def _reference(name: str, reference: Mapping[str, Any], lacking: _Lacking) -> Iterator[Missing]:
     pointer = f"/{name}"
     if name == "redacted":
-        yield from _lacking(pointer, reference, "must", "type")
-        yield from _lacking(pointer, reference, "should", "uuid")
+        yield from lacking(pointer, reference, "must", "type")
+        yield from lacking(pointer, reference, "should", "uuid")
     elif "uuid" not in reference and "url" not in reference:
         yield Missing(pointer, "uuid|url", "must")
     if "url" in reference:
-        yield from _lacking(pointer, reference, "must", "content_hash")
-
-
-def _lacking(pointer: str, entry: Mapping[str, Any], level: Level, *members: str) -> Iterator[Missing]:
-    for member in members:
-        if member not in entry:
-            yield Missing(pointer, member, level)
+        yield from lacking(pointer, reference, "must", "content_hash")
