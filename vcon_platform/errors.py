@@ -9,4 +9,8 @@ from __future__ import annotations
 
 
 class PlatformError(Exception):
-    """Something the platform can explain. ``str(error)`` is fit to show to an operator."""
+    """Something the platform can explain. ``str(error)`` is fit to show to an operator.
+
+    ``transient``: the same may succeed soon, without anybody doing anything, so it is worth another try."""
+
+    transient = False

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from datetime import date
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr
@@ -76,6 +77,82 @@ class Settings(BaseSettings):
         description="Bytes before encoding; larger bodies move to the media store by content hash.",
         ge=0,
     )
+    document_bytes: int = Field(
+        default=1 << 30,
+        alias="VCON_DOCUMENT_BYTES",
+        title="Largest document",
+        description="Bytes of a posted document, with its bodies. Memory does not depend on it: bodies are streamed.",
+        ge=1024,
+    )
+    live_seconds: int = Field(
+        default=0,
+        alias="VCON_LIVE_SECONDS",
+        title="Time in Redis",
+        description="Seconds a document stays in Redis after it was last written; then it is read from the archive. "
+        "0: for good.",
+        ge=0,
+    )
+    zone: str = Field(
+        default="UTC",
+        alias="VCON_ZONE",
+        title="Time zone",
+        description="Of dates in documents that name none, e.g. Europe/Berlin.",
+    )
+    trust_dir: Path | None = Field(
+        default=None,
+        alias="VCON_TRUST_DIR",
+        title="Trusted roots",
+        description="Folder of PEM certificates; signatures are checked against them. Unset: signatures are not judged.",
+    )
+    decryption_keys_dir: Path | None = Field(
+        default=None,
+        alias="VCON_DECRYPTION_KEYS_DIR",
+        title="Decryption keys",
+        description="Folder of PEM private keys; encrypted vCons that one of them opens are read. Unset: none is.",
+    )
+    object_store_url: str = Field(
+        default="",
+        alias="VCON_OBJECT_STORE_URL",
+        title="Object store",
+        description="Media, archive and checkpoints: a folder, s3://bucket/prefix, gs://bucket/prefix or "
+        "az://container/prefix; options as query parameters (endpoint, region, account_name, allow_http), credentials "
+        "from the environment or by name (access_key_id=env:MY_KEY). Unset: a folder in the data folder.",
+    )
+    fetch: Literal["off", "verified", "any"] = Field(
+        default="verified",
+        alias="VCON_FETCH",
+        title="Fetch outside media",
+        description="off: no outside url is fetched. verified: only those that carry a content_hash, which is checked. "
+        "any: all that the guard allows (https, public addresses).",
+    )
+    fetch_hosts_setting: str = Field(
+        default="",
+        alias="VCON_FETCH_HOSTS",
+        title="Hosts that media are fetched from",
+        description="Separated by commas: example.org is that host, .example.org every host below it. Unset: any "
+        "public host.",
+    )
+    fetch_ports_setting: str = Field(
+        default="443",
+        alias="VCON_FETCH_PORTS",
+        title="Ports that media are fetched from",
+        description="Separated by commas.",
+        pattern=r"^\d{1,5}(\s*,\s*\d{1,5})*$",
+    )
+    fetch_max_bytes: int = Field(
+        default=512 * 1024 * 1024,
+        alias="VCON_FETCH_MAX_BYTES",
+        title="Largest outside media",
+        description="Bytes; what is larger is not fetched.",
+        ge=1,
+    )
+    fetch_seconds: float = Field(
+        default=300.0,
+        alias="VCON_FETCH_SECONDS",
+        title="Time to fetch",
+        description="Seconds for one outside url, redirects included.",
+        gt=0,
+    )
     lease_seconds: int = Field(
         default=60,
         alias="VCON_LEASE_SECONDS",
@@ -114,8 +191,28 @@ class Settings(BaseSettings):
 
     @property
     def objects_dir(self) -> Path:
-        """The object store's local folder: media and checkpoints."""
+        """The object store's local folder: media, archive and checkpoints."""
         return self.data_dir / "objects"
+
+    @property
+    def objects_url(self) -> str:
+        """Where the object store is: ``VCON_OBJECT_STORE_URL``, else the local folder."""
+        return self.object_store_url or self.objects_dir.as_uri()
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where large bodies wait while they are hashed; nothing in it outlives its process."""
+        return self.data_dir / "spool"
+
+    @property
+    def fetch_hosts(self) -> tuple[str, ...]:
+        """The hosts of ``VCON_FETCH_HOSTS``."""
+        return tuple(host.strip().lower() for host in self.fetch_hosts_setting.split(",") if host.strip())
+
+    @property
+    def fetch_ports(self) -> frozenset[int]:
+        """The ports of ``VCON_FETCH_PORTS``."""
+        return frozenset(int(port) for port in self.fetch_ports_setting.split(","))
 
     @property
     def embedded_redis(self) -> bool:

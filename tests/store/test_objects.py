@@ -1,88 +1,112 @@
-"""Media, checkpoints and results: kept by content, found again, never mixed up."""
+"""Object stores by URL: which there are, and errors that name the store and the cure."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
+import obstore
 import pytest
-from redis import Redis
 
-from vcon_platform.store.checkpoints import Checkpoints
-from vcon_platform.store.media import MediaError, MediaStore, local_objects
-from vcon_platform.store.results import StoredResults
-from vcon_platform.vcon.media import content_hash_of
+from vcon_platform.settings import Settings
+from vcon_platform.store.objects import ObjectsUnavailable, describe, explained, open_objects
 
-
-@pytest.fixture
-def media(tmp_path: Path) -> MediaStore:
-    return MediaStore(local_objects(tmp_path / "objects"), inline_max=8)
+KEYS = {"MY_KEY": "a", "MY_SECRET": "b"}
 
 
-def _file(folder: Path, content: bytes) -> Path:
-    path = folder / "recording.wav"
-    path.write_bytes(content)
-    return path
+def test_a_folder_is_made_and_used(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder" / "objects"
+    obstore.put(open_objects(folder.as_uri()), "one", b"1")
+    assert obstore.get(open_objects(str(folder)), "one").bytes() == b"1"
 
 
-def test_a_small_body_stays_in_the_document(media: MediaStore, tmp_path: Path) -> None:
-    entry = media.keep_file(_file(tmp_path, b"12345678"))
-    assert set(entry) == {"body", "encoding"}
-    assert media.body(entry) == b"12345678"
-
-
-def test_a_larger_body_is_kept_by_its_hash_and_given_back(media: MediaStore, tmp_path: Path) -> None:
-    entry = media.keep_file(_file(tmp_path, b"123456789"))
-    assert entry["content_hash"] == content_hash_of(b"123456789")
-    assert media.has(entry["content_hash"])
-    assert media.body(entry) == b"123456789"
-
-
-def test_a_hash_that_a_document_merely_claims_is_not_believed(media: MediaStore, tmp_path: Path) -> None:
-    kept = media.keep_file(_file(tmp_path, b"somebody else's call"))
-    claimed = {"body": "bWluZQ", "encoding": "base64url", "content_hash": kept["content_hash"]}
-    assert media.content_hash(claimed) == content_hash_of(b"mine")
-    assert media.content_hash({**kept, "content_hash": "sha512-x"}) == kept["content_hash"]
+def test_without_a_setting_the_objects_are_in_the_data_folder(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir_setting=tmp_path)
+    assert describe(open_objects(settings.objects_url)) == f"the folder {tmp_path / 'objects'}"
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("url", "name"),
     [
-        ({}, "neither body nor url"),
-        ({"url": "https://example.org/a.wav"}, "outside url, which is not fetched"),
-        ({"url": "vcon-media:sha512-AAAA"}, "not in the media store"),
-        ({"url": "vcon-media:sha512-../../../secrets/redis_password"}, "no content hash"),
+        ("s3://recordings/calls?region=eu-central-1", "s3://recordings/calls"),
+        ("gs://recordings/calls", "gs://recordings/calls"),
+        ("az://recordings/calls?account_name=ours", "az://recordings/calls"),
     ],
 )
-def test_a_body_that_cannot_be_had_is_told(media: MediaStore, entry: dict[str, str], told: str) -> None:
-    with pytest.raises(MediaError, match=told):
-        media.body(entry)
+def test_each_cloud_is_told_by_its_url(url: str, name: str) -> None:
+    assert describe(open_objects(url, {})) == name
 
 
-def test_a_checkpoint_is_found_by_run_and_step_until_it_is_forgotten(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(local_objects(tmp_path))
-    checkpoints.save("run-1", "recall__steps.lease", b"one")
-    checkpoints.save("run-2", "recall__steps.lease", b"two")
-    checkpoints.forget("run-1")
-    assert checkpoints.load("run-1", "recall__steps.lease") is None
-    assert checkpoints.load("run-2", "recall__steps.lease") == b"two"
+def test_memory_is_for_tests() -> None:
+    objects = open_objects("memory://")
+    obstore.put(objects, "one", b"1")
+    assert describe(objects) == "the memory"
 
 
-def test_sweeping_deletes_what_is_older_and_nothing_else(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(local_objects(tmp_path))
-    checkpoints.save("run-1", "step", b"one")
-    assert checkpoints.sweep(timedelta(hours=1)) == 0
-    assert checkpoints.sweep(timedelta(seconds=-60)) == 1
-    assert checkpoints.load("run-1", "step") is None
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("ftp://host/folder", "'ftp' is not known"),
+        ("s3://", "must name a bucket"),
+        ("s3://key:secret@bucket", "hold no credentials"),
+        ("s3://bucket?secret_access_key=hunter2", "write secret_access_key=env:NAME"),
+        ("s3://bucket?secret_access_key=env:NOT_SET", "NOT_SET, which is not set"),
+        ("s3://bucket?no_such_option=1", "cannot be used"),
+        ("s3://bucket?endpoint=http://127.0.0.1:9000", "plain http"),
+        ("s3://bucket?endpoint_url=http://127.0.0.1:9000", "plain http"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_told_with_the_cure(url: str, told: str) -> None:
+    with pytest.raises(ObjectsUnavailable, match=told) as raised:
+        open_objects(url, {})
+    assert "hunter2" not in str(raised.value)
 
 
-def test_a_result_is_computed_once(redis_client: Redis) -> None:
-    results, computed = StoredResults(redis_client), []
+def test_plain_http_is_refused_from_the_environment_too() -> None:
+    with pytest.raises(ObjectsUnavailable, match="plain http"):
+        open_objects("s3://bucket", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"})
 
-    def compute() -> dict[str, float]:
-        computed.append(1)
-        return {"confidence": 0.5}
 
-    parts = ("sha512-x", "transcribe", "1")
-    assert results.get_or_compute(parts, compute) == results.get_or_compute(parts, compute) == {"confidence": 0.5}
-    assert len(computed) == 1
+def test_credentials_come_by_the_name_of_a_variable_and_are_never_shown() -> None:
+    objects = open_objects("s3://bucket/x?access_key_id=env:MY_KEY&secret_access_key=env:MY_SECRET", KEYS)
+    assert getattr(objects, "config")["secret_access_key"] == "b"  # noqa: B009 - not every store has a config
+    assert describe(objects) == "s3://bucket/x"
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ObjectsUnavailable, match="cannot be made"):
+        open_objects(str(tmp_path / "file" / "objects"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "transient"),
+    [
+        ("Unable to copy data to file: No space left on device (os error 28)", "is full: free space", True),
+        ("Unable to create file: Read-only file system (os error 30)", "is read-only", False),
+        ("Permission denied (os error 13)", "read and write access", False),
+        (
+            "Server returned non-2xx status code: 403 Forbidden: <Code>AccessDenied</Code>",
+            "check the credentials",
+            False,
+        ),
+        ("Server returned non-2xx status code: 503: <Code>SlowDown</Code>", "asks to slow down", True),
+        ("status code: 500 Internal Server Error", "error of its own", True),
+        ("HTTP error: error sending request", "does not answer: check the network", True),
+        ("Error performing PUT http://169.254.169.254/latest/api/token", "has no credentials to go by", False),
+        ("<Code>Strange</Code>", r"answered with an error \(Strange\)", False),
+    ],
+)
+def test_an_error_names_the_store_and_the_cure(tmp_path: Path, text: str, told: str, transient: bool) -> None:
+    from obstore.exceptions import GenericError
+
+    objects = open_objects(str(tmp_path))
+    with pytest.raises(ObjectsUnavailable, match=told) as raised, explained(objects):
+        raise GenericError(text)
+    assert str(tmp_path) in str(raised.value)
+    assert raised.value.transient is transient
+
+
+def test_an_object_that_is_not_there_is_the_callers_to_judge(tmp_path: Path) -> None:
+    objects = open_objects(str(tmp_path))
+    with pytest.raises(FileNotFoundError), explained(objects):
+        obstore.get(objects, "nothing")

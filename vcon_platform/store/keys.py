@@ -16,6 +16,20 @@ LEASES = "leases"
 """Sorted set: batch id by the time its lease ends (ms)."""
 ATTEMPTS = "attempts"
 """Hash: how often a job was leased."""
+LISTING = "vcons"
+"""Sorted set: ``vcon:{uuid}`` by created_at in seconds. The conserver's name and convention."""
+IDENTITY = "store:id"
+"""String: which object store this Redis belongs to. Without it nothing is created (``identity.py``)."""
+STORE_SWEEPS = "store:sweeps"
+"""Counter: sweeps of the media so far. The object store counts too: a Redis behind it was put back to an older state."""
+MEDIA_PINS = "media:pins"
+"""Sorted set: media token by the time (s) until which no sweep may touch it, though no document refers to it yet."""
+MEDIA_ASIDE = "media:aside"
+"""Sorted set: media token by the time (s) a sweep set it aside."""
+MEDIA_SWEEP = "media:sweep"
+"""Lock: who sweeps the media."""
+MEDIA_CURSOR = "media:sweep:cursor"
+"""String: the folder of the media that the next sweep begins with."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -32,6 +46,11 @@ def document(uuid: str) -> str:
 def meta(uuid: str) -> str:
     """Hash: revision, day, adapter, source id of a vCon."""
     return f"meta:{uuid}"
+
+
+def search(uuid: str) -> str:
+    """Hash: what a vCon is found by; the search index' input."""
+    return f"search:{uuid}"
 
 
 def queue(name: str) -> str:
@@ -84,3 +103,14 @@ def seen(adapter: str) -> str:
 def problems(adapter: str) -> str:
     """Hash: source item to what is wrong with it, for records an adapter could not read."""
     return f"adapter:{adapter}:problems"
+
+
+def media_refs(token: str) -> str:
+    """Set: the vCons that refer to a body in the media store. The same name is built in ``create.lua`` and
+    ``commit.lua``."""
+    return f"mediarefs:{token}"
+
+
+def fetched(digest: str) -> str:
+    """Hash: what was fetched from an outside url: token, size, time."""
+    return f"fetched:{digest}"

@@ -1,0 +1,1 @@
+"""Servers of the outside world, real ones on this machine."""
