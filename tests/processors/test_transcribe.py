@@ -1,5 +1,6 @@
 """``transcribe``: one analysis per recording, each word with its times, each channel put down to its party."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from tests.processors.support import (
     io_of,
     recording,
 )
-from vcon_platform.processors.base import NotApplicable, PermanentError, ProcessorIO
+from vcon_platform.processors.base import NotApplicable, PermanentError, ProcessorIO, TransientError
 from vcon_platform.processors.speech import Segment, SpokenWord, Transcription
 from vcon_platform.processors.testing import processor_tests
 from vcon_platform.processors.transcribe import Transcribe, TranscribeOptions
+from vcon_platform.store.fetch import FetchFailed
 from vcon_platform.vcon.media import content_hash_of
 from vcon_platform.vcon.turns import transcript_text, turns
 
@@ -225,3 +227,19 @@ def test_broken_audio_is_tried_again_once_it_is_repaired() -> None:
 def test_a_body_that_is_not_there_names_the_dialog() -> None:
     with pytest.raises(PermanentError, match="recording of dialog 0 cannot be read: its body is not in the media"):
         run(io_of(document(dialog=[{"type": "recording", "url": "vcon-media:gone"}])))
+
+
+def test_a_recording_that_cannot_be_fetched_just_now_is_worth_another_try() -> None:
+    class Away(MediaInMemory):
+        def content_hash(self, entry: Mapping[str, Any]) -> str:
+            raise FetchFailed("media.example.org answered with status 503", transient=self.transient)
+
+        transient = True
+
+    data = document(dialog=[{"type": "recording", "parties": 0, "url": "https://media.example.org/a.wav"}])
+    away = Away()
+    with pytest.raises(TransientError, match=r"recording of dialog 0 cannot be had just now: media\.example\.org"):
+        run(io_of(data, media=away))
+    away.transient = False
+    with pytest.raises(PermanentError, match="recording of dialog 0"):
+        run(io_of(data, media=away))

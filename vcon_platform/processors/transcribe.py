@@ -27,6 +27,7 @@ from vcon_platform.processors.base import (
     ProcessorError,
     ProcessorIO,
     ProcessorOptions,
+    TransientError,
 )
 from vcon_platform.processors.speech import EngineName, Segment, SpeechEngine, Transcription, engine_named
 from vcon_platform.vcon.document import Vcon
@@ -118,6 +119,8 @@ class Transcribe(Processor[TranscribeOptions]):
         except ProcessorError:
             raise
         except PlatformError as error:
+            if error.transient:
+                raise TransientError(f"recording of dialog {index} cannot be had just now: {error}") from error
             raise PermanentError(
                 f"recording of dialog {index} cannot be read: {error}; restore it and re-execute"
             ) from error
