@@ -8,11 +8,11 @@ import dagster as dg
 from vcon_platform.ledger.store import Ledger
 from vcon_platform.orchestration import naming
 from vcon_platform.orchestration.op_retries import retried
+from vcon_platform.orchestration.runtime import runtime
 from vcon_platform.projections.destination import destination_kind
 from vcon_platform.projections.landing import land
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.reconcile import Landed
-from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.rows import RowIndex
 
 NAMED_REJECTS = 20
@@ -33,11 +33,11 @@ def projection_asset(projection: Projection, kind: str, days: dg.PartitionsDefin
         code_version=projection.version,
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        required_resource_keys={"redis", kind, "postgres"},
+        required_resource_keys={"redis", "object_store", kind, "postgres"},
         metadata=_static_metadata(projection, target),
     )
     def rows(context: dg.AssetExecutionContext) -> None:
-        client = context.resources.redis.client()
+        run = runtime(context.resources.redis, context.resources.object_store, {})
         destination = destination_class(getattr(context.resources, kind).engine())  # type: ignore[call-arg]
         wanted = list(context.partition_keys)
         with retried(context.op_execution_context):
@@ -45,8 +45,8 @@ def projection_asset(projection: Projection, kind: str, days: dg.PartitionsDefin
                 projection,
                 destination,
                 wanted,
-                index=RowIndex(client),
-                documents=DocumentStore(client),
+                index=RowIndex(run.client),
+                documents=run.documents,
                 record=Ledger(context.resources.postgres.engine()).append,
                 run_id=context.run_id,
             )

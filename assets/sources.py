@@ -42,7 +42,7 @@ def history_source(adapter: Adapter, days: dg.PartitionsDefinition) -> dg.Assets
     )
     def history(context: dg.AssetExecutionContext) -> None:
         run = runtime(context.resources.redis, context.resources.object_store, {})
-        intake = Intake(run.client, run.documents, run.media, adapter)
+        intake = Intake(run.store, adapter)
         for day in context.partition_keys:
             taken = intake.take(adapter.history(date.fromisoformat(day)), remember=False)
             metadata: dict[str, dg.MetadataValue] = {

@@ -33,7 +33,7 @@ def adapter_sensor(adapter: Adapter) -> dg.SensorDefinition:
     )
     def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         run = runtime(context.resources.redis, context.resources.object_store, {})
-        intake = Intake(run.client, run.documents, run.media, adapter)
+        intake = Intake(run.store, adapter)
         until = time.monotonic() + TIME_BOX_SECONDS
         found = adapter.discover(intake.seen(), datetime.now(UTC))
         try:

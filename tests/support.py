@@ -11,8 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redis import Redis
 
 from vcon_platform.services.identity import Identity
+
+if TYPE_CHECKING:
+    from vcon_platform.store.documents import DocumentStore
 
 _pause = threading.Event()  # never set: waiting on it is how this suite lets time pass between two looks
 
@@ -44,6 +50,15 @@ def _ports() -> Iterator[int]:
 
 
 _candidates = _ports()
+
+
+def document_store(client: Redis, folder: Path) -> DocumentStore:
+    """A store of documents whose archive is in ``folder``."""
+    from vcon_platform.store.archive import Archive
+    from vcon_platform.store.documents import DocumentStore
+    from vcon_platform.store.objects import local_objects
+
+    return DocumentStore(client, Archive(local_objects(folder)))
 
 
 def free_port() -> int:

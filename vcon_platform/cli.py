@@ -64,6 +64,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for module in sorted(pkgutil.iter_modules(commands.__path__), key=lambda found: found.name):
+        if module.name.startswith("_"):  # shared by commands, none itself
+            continue
         group = import_module(f"{commands.__name__}.{module.name}")
         if hasattr(group, "register"):
             group.register(app)

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from tests.support import document_store
 from vcon_platform.adapters.base import Adapter, AdapterSettings, Capture, Problem
 from vcon_platform.adapters.intake import Intake
 from vcon_platform.store import keys
-from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.leases import Queues
-from vcon_platform.store.media import MediaStore, local_objects
+from vcon_platform.store.media import MediaStore
+from vcon_platform.store.opening import Store
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.uuids import derived_uuid
 
@@ -40,9 +41,13 @@ class Nowhere(Adapter):
 @pytest.fixture
 def intake(redis_client: Redis, tmp_path: Path) -> Intake:
     adapter = Nowhere(AdapterSettings(adapter="nowhere", name="nowhere", queues=("recall",)))
-    return Intake(
-        redis_client, DocumentStore(redis_client), MediaStore(local_objects(tmp_path / "objects"), 8), adapter
-    )
+    return Intake(_store(redis_client, tmp_path), adapter)
+
+
+def _store(client: Redis, folder: Path) -> Store:
+    documents = document_store(client, folder / "objects")
+    objects = documents.archive.objects
+    return Store(client, objects, documents.archive, documents, MediaStore(objects, 8, client))
 
 
 def _call(number: int, recording: Path | None = None) -> Capture:
@@ -67,7 +72,7 @@ def test_a_new_call_is_stored_with_its_audio_queued_and_remembered(
     call = _call(1, _file(tmp_path, b"RIFF and so on"))
     taken = intake.take([call], remember=True)
     assert (taken.created, taken.days) == (1, {"2026-11-02": 1})
-    [dialog] = DocumentStore(redis_client).read_one(call.vcon.uuid).dialog
+    [dialog] = document_store(redis_client, tmp_path / "objects").read_one(call.vcon.uuid).dialog
     assert dialog["url"].startswith("vcon-media:sha512-")
     assert Queues(redis_client).depth("recall") == 1
     assert intake.seen() == dict(call.claims)
@@ -85,7 +90,7 @@ def test_a_recording_that_comes_late_makes_a_revision_and_enters_the_queue(
     intake.take([_call(1)], remember=True)
     call = _call(1, _file(tmp_path, b"RIFF and so on"))
     assert intake.take([call], remember=True).revised == 1
-    [dialog] = DocumentStore(redis_client).read_one(call.vcon.uuid).dialog
+    [dialog] = document_store(redis_client, tmp_path / "objects").read_one(call.vcon.uuid).dialog
     assert (dialog["type"], "disposition" in dialog) == ("recording", False)
     assert Queues(redis_client).depth("recall") == 2
 

@@ -28,6 +28,7 @@ from vcon_platform.services.stack import Stack
 from vcon_platform.store.connection import connect
 from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.leases import Queues
+from vcon_platform.store.opening import open_store
 
 PATIENCE = 150.0
 
@@ -46,7 +47,7 @@ class Platform:
 
     @cached_property
     def documents(self) -> DocumentStore:
-        return DocumentStore(self.redis)
+        return open_store(self.settings, client=self.redis).documents
 
     @cached_property
     def queues(self) -> Queues:

@@ -8,10 +8,11 @@ from typing import Any
 import dagster as dg
 from redis import Redis
 
+from tests.support import document_store
 from vcon_platform.definitions import build_definitions
 from vcon_platform.orchestration.pinning import Texts
 from vcon_platform.settings import Settings
-from vcon_platform.store.documents import DocumentStore, NewVcon
+from vcon_platform.store.commits import NewVcon
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.uuids import new_uuid
 
@@ -40,7 +41,7 @@ def run(defs: dg.Definitions, instance: dg.DagsterInstance, name: str = "recall"
     return defs.resolve_job_def(name).execute_in_process(instance=instance, raise_on_error=False, **rest)
 
 
-def chats(client: Redis, *said: str, queue: str = "recall") -> list[str]:
+def chats(settings: Settings, *said: str, queue: str = "recall") -> list[str]:
     """Conversations in which this was written, stored and queued; their uuids."""
     vcons = [
         Vcon(
@@ -64,4 +65,5 @@ def chats(client: Redis, *said: str, queue: str = "recall") -> list[str]:
         )
         for text in said
     ]
-    return [uuid for uuid, _ in DocumentStore(client).create(NewVcon(vcon, queues=[queue]) for vcon in vcons)]
+    documents = document_store(Redis.from_url(settings.redis_url()), settings.objects_dir)
+    return [uuid for uuid, _ in documents.create(NewVcon(vcon, queues=[queue]) for vcon in vcons)]

@@ -9,11 +9,12 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from redis import Redis
 
 from tests.orchestration.support import FIND_RECALLS, chats, definitions, run
+from tests.support import document_store
 from vcon_platform.orchestration.options import config_model, options_with
 from vcon_platform.processors.recall_finder import RecallFinder
 from vcon_platform.settings import Settings
 from vcon_platform.store import keys
-from vcon_platform.store.documents import Commit, DocumentStore
+from vcon_platform.store.commits import Commit
 from vcon_platform.store.leases import Queues
 
 WRONG_PROJECTION = FIND_RECALLS.replace("recalls}", "nowhere}")
@@ -39,7 +40,7 @@ def test_the_job_has_one_op_per_processor_between_lease_and_settle(deployed: Set
 def test_a_run_tells_what_became_of_its_batch(
     deployed: Settings, redis_client: Redis, instance: dg.DagsterInstance
 ) -> None:
-    chats(redis_client, "Is there a recall?", "What time is it?")
+    chats(deployed, "Is there a recall?", "What time is it?")
     result = run(definitions(deployed), instance)
     assert result.success
     told = _metadata(result)
@@ -51,7 +52,7 @@ def test_a_run_tells_what_became_of_its_batch(
 def test_a_run_with_a_failed_conversation_is_red_names_it_and_keeps_its_materialization(
     deployed: Settings, redis_client: Redis, instance: dg.DagsterInstance
 ) -> None:
-    bad, _ = chats(redis_client, "a recall", "nothing")
+    bad, _ = chats(deployed, "a recall", "nothing")
     result = run(definitions(deployed, recall=WRONG_PROJECTION), instance)
     assert not result.success
     failure = next(event for event in result.all_events if event.is_step_failure)
@@ -63,22 +64,25 @@ def test_a_run_with_a_failed_conversation_is_red_names_it_and_keeps_its_material
 def test_re_executing_a_red_run_takes_up_only_what_failed(
     deployed: Settings, redis_client: Redis, instance: dg.DagsterInstance
 ) -> None:
-    bad, good = chats(redis_client, "a recall", "nothing")
+    bad, good = chats(deployed, "a recall", "nothing")
     red = run(definitions(deployed, recall=WRONG_PROJECTION), instance)
-    [other] = chats(redis_client, "another recall")  # waits in the queue and is none of the re-execution's business
+    [other] = chats(deployed, "another recall")  # waits in the queue and is none of the re-execution's business
     tags = {"dagster/parent_run_id": red.run_id, "dagster/root_run_id": red.run_id}
     result = run(definitions(deployed), instance, tags=tags)
     assert result.success
     assert _metadata(result)["conversations"] == 1
     assert Queues(redis_client).dead("recall") == []
-    revisions = {uuid: vcon.revision for uuid, vcon in DocumentStore(redis_client).read([bad, good, other]).items()}
+    revisions = {
+        uuid: vcon.revision
+        for uuid, vcon in document_store(redis_client, deployed.objects_dir).read([bad, good, other]).items()
+    }
     assert revisions == {bad: 3, good: 2, other: 1}
 
 
 def test_an_interrupted_run_hands_its_jobs_back(
     deployed: Settings, redis_client: Redis, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uuids = chats(redis_client, "one", "two")
+    uuids = chats(deployed, "one", "two")
 
     def interrupt(*_: object) -> None:
         raise DagsterExecutionInterruptedError  # what "Terminate" in the UI becomes in the op's thread
@@ -94,7 +98,7 @@ def test_an_interrupted_run_hands_its_jobs_back(
 def test_options_can_be_overridden_for_one_run(
     deployed: Settings, redis_client: Redis, instance: dg.DagsterInstance
 ) -> None:
-    chats(redis_client, "a banana")
+    chats(deployed, "a banana")
     words = {"ops": {"recall_finder": {"config": {"words": ["banana"]}}}}
     result = run(definitions(deployed), instance, run_config={"ops": {"recall__steps": words}})
     assert _metadata(result)["done"] == 1
@@ -123,8 +127,8 @@ def test_a_run_without_jobs_is_green(deployed: Settings, instance: dg.DagsterIns
 def test_a_commit_made_during_a_run_is_merged(
     deployed: Settings, redis_client: Redis, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [uuid] = chats(redis_client, "a recall")
-    store, finder = DocumentStore(redis_client), RecallFinder.process
+    [uuid] = chats(deployed, "a recall")
+    store, finder = document_store(redis_client, deployed.objects_dir), RecallFinder.process
 
     def while_somebody_writes(self: RecallFinder, io: object, options: object) -> object:
         other = store.read_one(uuid)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 from redis import Redis
 
+from tests.support import document_store
 from vcon_platform.pipelines.definition import Definition, read_definition
 from vcon_platform.pipelines.engine import Engine, EnginePolicy
 from vcon_platform.processors.base import (
@@ -22,9 +23,10 @@ from vcon_platform.processors.base import (
 from vcon_platform.processors.registry import Registry
 from vcon_platform.projections.catalogue import parse_projection
 from vcon_platform.projections.model import Projection
-from vcon_platform.store.documents import DocumentStore, NewVcon
+from vcon_platform.store.commits import NewVcon
 from vcon_platform.store.leases import Queues
-from vcon_platform.store.media import MediaStore, local_objects
+from vcon_platform.store.media import MediaStore
+from vcon_platform.store.objects import local_objects
 from vcon_platform.store.results import StoredResults
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.uuids import new_uuid
@@ -103,7 +105,7 @@ def definition(*processors: str, name: str = "recall", **options: Any) -> Defini
 def engine(client: Redis, folder: Path, projections: dict[str, Projection] | None = None, **policy: Any) -> Engine:
     """An engine that does not wait between retries."""
     return Engine(
-        documents=DocumentStore(client),
+        documents=document_store(client, folder),
         queues=Queues(client),
         media=MediaStore(local_objects(folder), 1024),
         results=StoredResults(client),
@@ -112,7 +114,7 @@ def engine(client: Redis, folder: Path, projections: dict[str, Projection] | Non
     )
 
 
-def stored(client: Redis, *subjects: str, queue: str = "recall") -> list[str]:
+def stored(work: Engine, *subjects: str, queue: str = "recall") -> list[str]:
     """vCons with these subjects, stored and queued; their uuids."""
     vcons = [
         Vcon(
@@ -128,4 +130,4 @@ def stored(client: Redis, *subjects: str, queue: str = "recall") -> list[str]:
         )
         for subject in subjects
     ]
-    return [uuid for uuid, _ in DocumentStore(client).create(NewVcon(vcon, queues=[queue]) for vcon in vcons)]
+    return [uuid for uuid, _ in work.documents.create(NewVcon(vcon, queues=[queue]) for vcon in vcons)]

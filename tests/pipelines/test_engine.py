@@ -14,7 +14,7 @@ from vcon_platform.pipelines.batch import Batch, read_batch
 from vcon_platform.pipelines.definition import Definition
 from vcon_platform.pipelines.engine import Engine, Settled
 from vcon_platform.store import keys
-from vcon_platform.store.documents import Commit
+from vcon_platform.store.commits import Commit
 from vcon_platform.store.jobs import new_job
 from vcon_platform.store.leases import Queues
 from vcon_platform.store.rows import RowIndex
@@ -47,7 +47,7 @@ def _events(client: Redis) -> list[tuple[str, str | None]]:
 
 
 def test_changes_of_all_processors_are_committed_at_the_end(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "x")
+    [uuid] = stored(work, "x")
     pipeline = definition("mark", "mark")
     batch = work.open(pipeline, batch_id="r", owner="r", limit=10)
     _walk(work, pipeline, batch)
@@ -57,14 +57,14 @@ def test_changes_of_all_processors_are_committed_at_the_end(work: Engine, redis_
 
 
 def test_one_bad_conversation_harms_only_itself(work: Engine, redis_client: Redis) -> None:
-    good, bad, other = stored(redis_client, "x", "permanent", "y")
+    good, bad, other = stored(work, "x", "permanent", "y")
     settled = _run(work, definition("judge", "mark"))
     assert settled.counts == {"done": 2, "failed": 1}
     assert [_types(work, uuid) for uuid in (good, bad, other)] == [["seen"], [], ["seen"]]
 
 
 def test_a_failed_job_is_in_the_dead_queue_with_its_error(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "permanent")
+    [uuid] = stored(work, "permanent")
     _run(work, definition("judge"))
     [dead] = work.queues.dead("recall")
     assert dead.job.vcon_uuids == (uuid,)
@@ -73,27 +73,27 @@ def test_a_failed_job_is_in_the_dead_queue_with_its_error(work: Engine, redis_cl
 
 
 def test_a_failure_queue_takes_the_place_of_the_dead_queue(work: Engine, redis_client: Redis) -> None:
-    stored(redis_client, "permanent")
+    stored(work, "permanent")
     _run(work, definition("judge", failure_queue="repair"))
     assert work.queues.dead("recall") == []
     assert redis_client.llen(keys.queue("repair")) == 1
 
 
 def test_a_success_queue_receives_what_is_done(work: Engine, redis_client: Redis) -> None:
-    [uuid, _] = stored(redis_client, "x", "drop")
+    [uuid, _] = stored(work, "x", "drop")
     _run(work, definition("judge", success_queue="next"))
     [entry] = redis_client.lrange(keys.queue("next"), 0, -1)
     assert orjson.loads(entry)["vcon_uuid"] == [uuid]
 
 
 def test_a_failure_takes_back_what_earlier_processors_changed(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "permanent")
+    [uuid] = stored(work, "permanent")
     _run(work, definition("mark", "judge"))
     assert _types(work, uuid) == []
 
 
 def test_a_filtered_conversation_keeps_what_was_made_and_goes_no_further(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "drop")
+    [uuid] = stored(work, "drop")
     settled = _run(work, definition("mark", "judge", "mark"))
     assert settled.counts == {"filtered": 1}
     assert settled.filtered_by == {"judge": 1}
@@ -102,25 +102,25 @@ def test_a_filtered_conversation_keeps_what_was_made_and_goes_no_further(work: E
 
 
 def test_a_transient_error_is_tried_again(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "soon")
+    [uuid] = stored(work, "soon")
     assert _run(work, definition("judge")).counts == {"done": 1}
     assert Judge.tries[uuid] == 3
 
 
 def test_a_transient_error_that_stays_ends_in_the_dead_queue(work: Engine, redis_client: Redis) -> None:
-    stored(redis_client, "transient")
+    stored(work, "transient")
     _run(work, definition("judge"))
     assert work.queues.dead("recall")[0].code == "TransientError"
 
 
 def test_a_permanent_error_is_not_tried_again(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "permanent")
+    [uuid] = stored(work, "permanent")
     _run(work, definition("judge"))
     assert Judge.tries[uuid] == 1
 
 
 def test_what_does_not_apply_goes_on_and_is_recorded_as_skipped(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "nothing")
+    [uuid] = stored(work, "nothing")
     _run(work, definition("judge", "mark"))
     assert _types(work, uuid) == ["seen"]
     assert ("skipped", "judge") in _events(redis_client)
@@ -129,26 +129,26 @@ def test_what_does_not_apply_goes_on_and_is_recorded_as_skipped(work: Engine, re
 def test_a_bug_in_a_processor_fails_its_conversation_without_telling_its_content(
     work: Engine, redis_client: Redis
 ) -> None:
-    stored(redis_client, "bug", "x")
+    stored(work, "bug", "x")
     assert _run(work, definition("judge")).counts == {"done": 1, "failed": 1}
     assert "+1 555 0100" not in work.queues.dead("recall")[0].error
     assert "ValueError" in work.queues.dead("recall")[0].error
 
 
 def test_a_processor_that_waits_for_the_network_works_on_many_at_once(work: Engine, redis_client: Redis) -> None:
-    uuids = stored(redis_client, *["x"] * 50)
+    uuids = stored(work, *["x"] * 50)
     assert _run(work, definition("network_mark")).counts == {"done": 50}
     assert all(_types(work, uuid) == ["seen"] for uuid in uuids)
 
 
 def test_the_ledger_has_an_event_of_every_processor_and_of_the_end(work: Engine, redis_client: Redis) -> None:
-    stored(redis_client, "x")
+    stored(work, "x")
     _run(work, definition("judge", "mark"))
     assert _events(redis_client) == [("processed", "judge"), ("processed", "mark"), ("done", None)]
 
 
 def test_nothing_is_left_of_a_settled_batch(work: Engine, redis_client: Redis) -> None:
-    stored(redis_client, "x", "drop", "permanent")
+    stored(work, "x", "drop", "permanent")
     _run(work, definition("judge"))
     assert redis_client.keys("batch:*") == []
     assert redis_client.zcard(keys.LEASES) == 0
@@ -163,7 +163,7 @@ def test_a_job_without_a_document_is_dead_with_a_reason(work: Engine, redis_clie
 
 def test_a_job_that_killed_its_runs_too_often_is_stopped(redis_client: Redis, tmp_path: Path) -> None:
     work = engine(redis_client, tmp_path, max_attempts=2)
-    stored(redis_client, "x")
+    stored(work, "x")
     for attempt in range(2):
         work.open(definition("mark"), batch_id=f"b{attempt}", owner="r", limit=1)
         redis_client.zadd(keys.LEASES, {f"b{attempt}": 1})
@@ -173,14 +173,14 @@ def test_a_job_that_killed_its_runs_too_often_is_stopped(redis_client: Redis, tm
 
 
 def test_a_vcon_that_is_queued_twice_is_processed_twice_without_mixing(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "x")
+    [uuid] = stored(work, "x")
     work.queues.push("recall", [uuid])
     assert _run(work, definition("mark")).counts == {"done": 2}
     assert _types(work, uuid) == ["seen", "seen"]
 
 
 def test_a_conflicting_change_sends_the_job_back_to_be_done_on_a_fresh_read(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "put")
+    [uuid] = stored(work, "put")
     pipeline = definition("judge")
     batch = work.open(pipeline, batch_id="r", owner="r", limit=1)
     _walk(work, pipeline, batch)
@@ -194,7 +194,7 @@ def test_a_conflicting_change_sends_the_job_back_to_be_done_on_a_fresh_read(work
 
 
 def test_a_batch_is_taken_up_where_the_dead_run_left_it(work: Engine, redis_client: Redis) -> None:
-    uuids = stored(redis_client, "x", "drop")
+    uuids = stored(work, "x", "drop")
     pipeline = definition("mark", "judge")
     batch = work.open(pipeline, batch_id="run-1", owner="run-1", limit=10)
     work.step(batch, 0, pipeline.steps[0])
@@ -206,7 +206,7 @@ def test_a_batch_is_taken_up_where_the_dead_run_left_it(work: Engine, redis_clie
 
 
 def test_the_dead_run_itself_can_no_longer_commit(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "x")
+    [uuid] = stored(work, "x")
     pipeline = definition("mark")
     zombie = work.open(pipeline, batch_id="run-1", owner="run-1", limit=10)
     _walk(work, pipeline, zombie)
@@ -218,7 +218,7 @@ def test_the_dead_run_itself_can_no_longer_commit(work: Engine, redis_client: Re
 
 
 def test_settling_again_after_a_crash_in_settle_does_only_what_is_left(work: Engine, redis_client: Redis) -> None:
-    uuids = stored(redis_client, "x", "y")
+    uuids = stored(work, "x", "y")
     pipeline = definition("mark")
     batch = work.open(pipeline, batch_id="run-1", owner="run-1", limit=10)
     _walk(work, pipeline, batch)
@@ -232,7 +232,7 @@ def test_settling_again_after_a_crash_in_settle_does_only_what_is_left(work: Eng
 
 
 def test_redriving_takes_up_exactly_what_failed_in_that_run(work: Engine, redis_client: Redis) -> None:
-    good, bad = stored(redis_client, "x", "permanent")
+    good, bad = stored(work, "x", "permanent")
     pipeline = definition("judge", "mark")
     _run(work, pipeline)
     repaired = work.documents.read_one(bad)
@@ -248,7 +248,7 @@ def test_redriving_takes_up_exactly_what_failed_in_that_run(work: Engine, redis_
 
 def test_a_conversation_projection_has_a_row_whatever_the_verdict(redis_client: Redis, tmp_path: Path) -> None:
     work = engine(redis_client, tmp_path, PROJECTIONS)
-    uuids = stored(redis_client, "x", "drop", "permanent")
+    uuids = stored(work, "x", "drop", "permanent")
     _run(work, definition("judge"))
     assert set(RowIndex(redis_client).rows("calls", ["2026-11-02"])) == set(uuids)
     verdicts = [body["row"]["verdict"] for _, [body] in work.documents.attachment_bodies(uuids, "projection")]
@@ -257,7 +257,7 @@ def test_a_conversation_projection_has_a_row_whatever_the_verdict(redis_client: 
 
 def test_the_same_outcome_again_leaves_the_row_alone(redis_client: Redis, tmp_path: Path) -> None:
     work = engine(redis_client, tmp_path, PROJECTIONS)
-    [uuid] = stored(redis_client, "x")
+    [uuid] = stored(work, "x")
     _run(work, definition("judge"))
     generations = RowIndex(redis_client).generations("calls", ["2026-11-02"])
     work.queues.push("recall", [uuid])
@@ -266,13 +266,13 @@ def test_the_same_outcome_again_leaves_the_row_alone(redis_client: Redis, tmp_pa
 
 
 def test_without_save_vcons_nothing_is_written(work: Engine, redis_client: Redis) -> None:
-    [uuid] = stored(redis_client, "x")
+    [uuid] = stored(work, "x")
     assert _run(work, definition("mark", save_vcons=False)).counts == {"done": 1}
     assert _types(work, uuid) == []
 
 
 def test_no_more_is_leased_than_the_batch_size(work: Engine, redis_client: Redis) -> None:
-    stored(redis_client, *["x"] * 5)
+    stored(work, *["x"] * 5)
     assert _run(work, definition("mark", batch_size=2)).counts == {"done": 2}
     assert Queues(redis_client).depth("recall") == 3
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import orjson
 import pytest
 from redis import Redis
 
+from tests.support import document_store, free_port
 from vcon_platform.store import keys
-from vcon_platform.store.documents import (
-    Commit,
-    Committed,
-    Created,
-    DocumentStore,
-    Fence,
-    Missing,
-    NewVcon,
-    RowMark,
-)
+from vcon_platform.store.commits import Commit, Committed, Created, Fence, NewVcon, RowMark
+from vcon_platform.store.connection import StoreUnavailable
+from vcon_platform.store.documents import DocumentStore, Missing
+from vcon_platform.store.identity import StoreMismatch
 from vcon_platform.store.rows import RowIndex
-from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.document import Sealed, Vcon
 from vcon_platform.vcon.uuids import new_uuid
 
 
@@ -38,8 +34,8 @@ def _vcon() -> Vcon:
 
 
 @pytest.fixture
-def store(redis_client: Redis) -> DocumentStore:
-    return DocumentStore(redis_client)
+def store(redis_client: Redis, tmp_path: Path) -> DocumentStore:
+    return document_store(redis_client, tmp_path)
 
 
 def _create(store: DocumentStore, vcon: Vcon | None = None, **rest: object) -> Vcon:
@@ -165,3 +161,124 @@ def test_a_day_is_behind_until_its_latest_change_has_landed(store: DocumentStore
 def test_a_queue_name_that_could_be_another_key_is_refused(store: DocumentStore) -> None:
     with pytest.raises(keys.NameRefused, match="no colon"):
         list(store.create([NewVcon(_vcon(), queues=["a:jobs"])]))
+
+
+# --- the archive -----------------------------------------------------------------------------------------------
+
+
+def test_every_revision_is_in_the_archive(store: DocumentStore) -> None:
+    uuid = _create(store).uuid
+    store.update(uuid, lambda vcon: vcon.append("analysis", {"type": "summary"}))
+    history = store.archive.history(uuid)
+    assert history is not None
+    assert [record.revision for record in history.records] == [1, 2]
+    assert history.vcon().data == store.read_one(uuid).data
+
+
+def test_a_document_that_left_redis_is_read_from_the_archive(store: DocumentStore, redis_client: Redis) -> None:
+    uuid = _create(store).uuid
+    store.update(uuid, lambda vcon: vcon.append("analysis", {"type": "summary"}))
+    before = store.read_one(uuid)
+    redis_client.delete(keys.document(uuid))
+    after = store.read_one(uuid)
+    assert (after.data, after.revision, after.commit) == (before.data, before.revision, before.commit)
+
+
+def test_a_document_that_left_redis_can_be_changed(store: DocumentStore, redis_client: Redis) -> None:
+    vcon = _create(store)
+    redis_client.delete(keys.document(vcon.uuid))
+    vcon.append("analysis", {"type": "summary"})
+    assert _outcome(store, Commit(vcon)) is Committed.OK
+    assert store.read_one(vcon.uuid).revision == 2
+
+
+def test_documents_stay_in_redis_as_long_as_is_set(redis_client: Redis, tmp_path: Path) -> None:
+    store = DocumentStore(redis_client, document_store(redis_client, tmp_path).archive, live_seconds=1000)
+    uuid = _create(store).uuid
+    redis_client.expire(keys.document(uuid), 5)
+    store.update(uuid, lambda vcon: vcon.append("analysis", {"type": "summary"}))
+    assert 900 < redis_client.ttl(keys.document(uuid)) <= 1000
+
+
+def test_a_refused_commit_leaves_no_record(store: DocumentStore) -> None:
+    uuid = _create(store).uuid
+    one, two = store.read_one(uuid), store.read_one(uuid)
+    one.put("subject", "first")
+    two.put("subject", "second")
+    assert [_outcome(store, Commit(vcon)) for vcon in (one, two)] == [Committed.OK, Committed.CONFLICT]
+    history = store.archive.history(uuid)
+    assert history is not None
+    assert (len(history.records), history.orphans) == (2, ())
+
+
+def test_many_commits_to_one_vcon_in_one_pipeline_are_all_made(store: DocumentStore) -> None:
+    uuid = _create(store).uuid
+    commits = []
+    for number in range(30):
+        vcon = store.read_one(uuid)
+        vcon.append("analysis", {"type": str(number)})
+        commits.append(Commit(vcon))
+    assert {outcome for _, outcome in store.commit(commits)} == {Committed.OK}
+    assert sorted(int(entry["type"]) for entry in store.read_one(uuid).analysis) == list(range(30))
+    assert store.read_one(uuid).revision == 31
+
+
+def test_updating_goes_on_until_no_one_is_in_the_way(store: DocumentStore) -> None:
+    uuid = _create(store).uuid
+    interruptions = iter(range(3))
+
+    def change(vcon: Vcon) -> None:
+        for _ in interruptions:
+            store.update(uuid, lambda other: other.put("subject", "in between"))
+            break
+        vcon.put("subject", "at last")
+
+    store.update(uuid, change)
+    assert (store.read_one(uuid).data["subject"], store.read_one(uuid).revision) == ("at last", 5)
+
+
+def test_what_was_signed_cannot_be_replaced_and_may_be_added_to(store: DocumentStore) -> None:
+    uuid = _create(store, meta={"sealed": '{"parties":1}'}).uuid
+    vcon = store.read_one(uuid)
+    vcon.append("analysis", {"type": "summary"})
+    vcon.put("analysis", {"type": "better summary"}, 0)
+    with pytest.raises(Sealed, match=r"/parties/0 .* was signed"):
+        vcon.put("parties", {}, 0)
+
+
+def test_the_same_bytes_again_are_told_from_other_content(store: DocumentStore) -> None:
+    vcon = _create(store)
+    other = Vcon({**vcon.data, "subject": "other"})
+    outcomes = [outcome for each in (vcon, other) for _, outcome in store.create([NewVcon(each)])]
+    assert outcomes == [Created.SAME, Created.KNOWN]
+
+
+def test_a_redis_that_was_emptied_takes_nothing_in_until_it_is_rebuilt(
+    store: DocumentStore, redis_client: Redis
+) -> None:
+    _create(store)
+    redis_client.flushall()
+    with pytest.raises(StoreMismatch, match="store rebuild"):
+        list(store.create([NewVcon(_vcon())]))
+
+
+# --- when Redis cannot ------------------------------------------------------------------------------------------
+
+
+def test_a_full_redis_says_so_and_writes_nothing(store: DocumentStore, redis_client: Redis) -> None:
+    first = _create(store)
+    redis_client.config_set("maxmemory", "1mb")
+    try:
+        with pytest.raises(StoreUnavailable, match="Redis is full"):
+            list(store.create([NewVcon(_vcon(), queues=["recall"], events=[b"{}"])]))
+    finally:
+        redis_client.config_set("maxmemory", "0")
+    assert redis_client.zcard(keys.LISTING) == 1
+    assert (redis_client.llen(keys.queue("recall")), redis_client.xlen(keys.OUTBOX)) == (0, 0)
+    assert store.read_one(first.uuid).revision == 1
+
+
+def test_a_redis_that_is_away_says_how_to_start_it(tmp_path: Path) -> None:
+    away = Redis(host="127.0.0.1", port=free_port(), retry=None)
+    with pytest.raises(StoreUnavailable, match="vcon-platform up"):
+        list(document_store(away, tmp_path).create([NewVcon(_vcon())]))

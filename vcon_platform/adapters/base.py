@@ -74,6 +74,11 @@ class AdapterSettings(BaseModel):
         pattern=r"^[a-z][a-z0-9_]{0,62}$",
     )
     enabled: bool = Field(default=True, title="Enabled", description="False: the source is not looked at.")
+    strict: bool = Field(
+        default=False,
+        title="Strict",
+        description="True: a conversation whose vCon would be kept with findings is refused instead, and reported.",
+    )
     queues: tuple[str, ...] = Field(
         default=(),
         title="Queues",

@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from vcon_platform.adapters.base import Adapter, Capture, Problem
+from vcon_platform.ingress.answer import Source
+from vcon_platform.ingress.door import Door
 from vcon_platform.ledger.events import EventKind, LedgerEvent
 from vcon_platform.store import keys
-from vcon_platform.store.documents import Commit, Committed, Created, DocumentStore, NewVcon
+from vcon_platform.store.commits import Commit, Committed, Created, NewVcon
 from vcon_platform.store.jobs import new_job
-from vcon_platform.store.media import MediaStore
+from vcon_platform.store.opening import Store
+from vcon_platform.vcon.faults import Rejected
 from vcon_platform.vcon.media import content_hash_of, decode_base64url
 
 if TYPE_CHECKING:
-    from redis import Redis
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +57,14 @@ class Taken:
 class Intake:
     """Stores what one adapter captured."""
 
-    def __init__(self, client: Redis, documents: DocumentStore, media: MediaStore, adapter: Adapter) -> None:
-        self._client = client
-        self._documents = documents
-        self._media = media
-        self._adapter = adapter
+    def __init__(self, store: Store, adapter: Adapter) -> None:
+        self._client = store.client
+        self._documents = store.documents
+        self._media = store.media
+        self._door = Door(store.documents, store.media)
         self._name = adapter.settings.name
+        self._queues = adapter.settings.queues
+        self._strict = adapter.settings.strict
 
     def seen(self) -> dict[str, str]:
         """Source items taken so far, with their fingerprints."""
@@ -77,7 +82,9 @@ class Intake:
         taken = Taken()
         for chunk in batched(found, CHUNK):
             problems = [item for item in chunk if isinstance(item, Problem)]
-            captures = self._store([item for item in chunk if isinstance(item, Capture)], taken, compare_known=remember)
+            found_here = [item for item in chunk if isinstance(item, Capture)]
+            captures, refused = self._store(found_here, taken, compare_known=remember)
+            problems += refused
             taken.problems += problems
             for problem in problems:
                 self._client.hset(
@@ -95,12 +102,15 @@ class Intake:
                 break
         return taken
 
-    def _store(self, captures: list[Capture], taken: Taken, *, compare_known: bool) -> list[Capture]:
-        """Store what is new; gives the captures that are dealt with. One whose recording vanished since it was found
-        is left for the next look, and stops no other."""
+    def _store(
+        self, captures: list[Capture], taken: Taken, *, compare_known: bool
+    ) -> tuple[list[Capture], list[Problem]]:
+        """Store what is new; gives the captures that are dealt with, and what the gates refused. One whose recording
+        vanished since it was found is left for the next look, and stops no other."""
         known = self._documents.known([capture.vcon.uuid for capture in captures])
         fresh: list[NewVcon] = []
         done: list[Capture] = []
+        refused: list[Problem] = []
         for capture in captures:
             try:
                 if capture.vcon.uuid not in known:
@@ -109,6 +119,12 @@ class Intake:
                     taken.revised += 1
                 else:
                     taken.known += 1
+            except Rejected as rejected:
+                refused += [
+                    Problem(key, fingerprint, rejected.code, str(rejected))
+                    for key, fingerprint in (capture.claims or {capture.source_id: ""}).items()
+                ]
+                continue
             except OSError as error:
                 logger.warning("%s: a recording cannot be read (%s); looking again later", self._name, error.strerror)
                 continue
@@ -123,30 +139,23 @@ class Intake:
                 taken.days[day] = taken.days.get(day, 0) + 1
             else:  # somebody else was quicker
                 taken.known += 1
-        return done
+        return done, refused
 
     def _content(self, capture: Capture) -> dict[int, dict[str, str]]:
         return {index: self._media.keep_file(path) for index, path in capture.recordings.items()}
 
     def _new(self, capture: Capture) -> NewVcon:
+        source = Source(self._name, self._queues, self._strict, meta={"source_id": capture.source_id})
+        meta = self._door.judge(capture.vcon.data, source)
         for index, content in self._content(capture).items():
             capture.vcon.dialog[index].update(content)
         event = LedgerEvent(
             vcon_uuid=capture.vcon.uuid,
             event=EventKind.CREATED,
             revision=1,
-            detail={
-                "adapter": self._name,
-                "source_id": capture.source_id,
-                "queues": list(self._adapter.settings.queues),
-            },
+            detail={"adapter": self._name, "source_id": capture.source_id, "queues": list(self._queues)},
         )
-        return NewVcon(
-            vcon=capture.vcon,
-            queues=self._adapter.settings.queues,
-            events=[event.to_bytes()],
-            meta={"adapter": self._name, "source_id": capture.source_id, "day": capture.day.isoformat()},
-        )
+        return NewVcon(vcon=capture.vcon, queues=self._queues, events=[event.to_bytes()], meta=meta)
 
     def _revise(self, capture: Capture) -> bool:
         """A known call whose recording came late or was replaced becomes a new revision. The first recording enters
@@ -170,7 +179,7 @@ class Intake:
             revision=stored.revision + 1,
             detail={"adapter": self._name, "reason": "recording arrived" if first else "recording replaced"},
         )
-        queues = self._adapter.settings.queues if first else ()
+        queues = self._queues if first else ()
         pushes = [(keys.queue(queue), new_job(stored.uuid).to_bytes()) for queue in queues]
         outcomes = [
             outcome for _, outcome in self._documents.commit([Commit(stored, pushes=pushes, events=[event.to_bytes()])])

@@ -94,12 +94,11 @@ def _watcher(stack: Stack) -> Watcher:
 
     from vcon_platform.demo.samples import SAMPLES
     from vcon_platform.demo.watch import Watcher
-    from vcon_platform.store.connection import connect
-    from vcon_platform.store.documents import DocumentStore
     from vcon_platform.store.leases import Queues
+    from vcon_platform.store.opening import open_store
 
-    client = connect(stack.settings.redis_url())
-    return Watcher(SAMPLES, DocumentStore(client), Queues(client), create_engine(stack.settings.postgres_url()))
+    store = open_store(stack.settings)
+    return Watcher(SAMPLES, store.documents, Queues(store.client), create_engine(stack.settings.postgres_url()))
 
 
 def _wait(console: Console, watcher: Watcher) -> tuple[Picture, list[str]]:

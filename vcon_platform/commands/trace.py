@@ -4,7 +4,6 @@ Belongs here: fetching what still waits in the outbox, and printing. What is rec
 """
 
 import json as json_text
-import unicodedata
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, NoReturn
@@ -14,6 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from vcon_platform.commands._shown import shown
 from vcon_platform.errors import PlatformError
 from vcon_platform.ledger.events import EventKind, LedgerEvent
 
@@ -99,10 +99,10 @@ def _table(events: list[LedgerEvent]) -> Table:
         table.add_row(
             Text(f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"),
             Text(event.event, style=_STYLES.get(event.event, "")),
-            _shown(_versioned(event.pipeline, event.pipeline_version)),
-            _shown(_versioned(event.processor, event.processor_version)),
-            _shown((event.run_id or "")[:8]),
-            _shown(_what(event)),
+            shown(_versioned(event.pipeline, event.pipeline_version)),
+            shown(_versioned(event.processor, event.processor_version)),
+            shown((event.run_id or "")[:8]),
+            shown(_what(event)),
         )
     return table
 
@@ -124,13 +124,3 @@ def _what(event: LedgerEvent) -> str:
 
 def _words(value: Any) -> str:
     return value if isinstance(value, str) else json_text.dumps(value, ensure_ascii=False)
-
-
-def _shown(text: str) -> Text:
-    """The text with control and direction characters made visible: it must not steer anybody's terminal."""
-    return Text(
-        "".join(
-            character if unicodedata.category(character) not in ("Cc", "Cf", "Cs") else f"\\u{ord(character):04x}"
-            for character in text
-        )
-    )

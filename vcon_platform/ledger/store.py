@@ -86,6 +86,21 @@ class Ledger:
         with self._transaction() as connection:
             return {EventKind(kind): count for kind, count in connection.execute(query)}
 
+    def ended(self, vcon_uuids: Sequence[str]) -> set[tuple[str, str]]:
+        """(uuid, pipeline) of those of these vCons whose way through a pipeline has come to an end, whichever."""
+        self.ensure()
+        found: set[tuple[str, str]] = set()
+        with self._transaction() as connection:
+            for at in range(0, len(vcon_uuids), _CHUNK):
+                query = (
+                    select(EVENTS.c.vcon_uuid, EVENTS.c.pipeline)
+                    .where(EVENTS.c.vcon_uuid.in_(list(vcon_uuids[at : at + _CHUNK])))
+                    .where(EVENTS.c.event.in_([EventKind.DONE, EventKind.FILTERED, EventKind.FAILED]))
+                    .distinct()
+                )
+                found.update((uuid, pipeline) for uuid, pipeline in connection.execute(query) if pipeline)
+        return found
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         """One transaction; the database's errors become this room's, without the values they quote."""

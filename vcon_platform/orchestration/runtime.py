@@ -13,6 +13,7 @@ from vcon_platform.store.checkpoints import Checkpoints
 from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.leases import Queues
 from vcon_platform.store.media import MediaStore
+from vcon_platform.store.opening import Store, open_store
 from vcon_platform.store.results import StoredResults
 
 if TYPE_CHECKING:
@@ -37,27 +38,38 @@ class Runtime:
     """One process's store and engine."""
 
     settings: Settings
-    client: Redis
-    documents: DocumentStore
+    store: Store
     queues: Queues
-    media: MediaStore
     checkpoints: Checkpoints
     engine: Engine
+
+    @property
+    def client(self) -> Redis:
+        """Redis."""
+        return self.store.client
+
+    @property
+    def documents(self) -> DocumentStore:
+        """The vCons."""
+        return self.store.documents
+
+    @property
+    def media(self) -> MediaStore:
+        """Their recordings."""
+        return self.store.media
 
 
 def runtime(redis: HasRedis, objects: HasObjects, projections: Mapping[str, Projection]) -> Runtime:
     """Put the library together. Cheap; connects when first used."""
     settings = load_settings()
-    client = redis.client()
-    documents = DocumentStore(client)
-    queues = Queues(client, settings.lease_seconds * 1000)
-    media = MediaStore(objects.objects(), settings.media_inline_max)
+    store = open_store(settings, client=redis.client(), objects=objects.objects())
+    queues = Queues(store.client, settings.lease_seconds * 1000)
     engine = Engine(
-        documents=documents,
+        documents=store.documents,
         queues=queues,
-        media=media,
-        results=StoredResults(client),
+        media=store.media,
+        results=StoredResults(store.client),
         projections=projections,
         policy=EnginePolicy(max_attempts=settings.max_attempts),
     )
-    return Runtime(settings, client, documents, queues, media, Checkpoints(objects.objects()), engine)
+    return Runtime(settings, store, queues, Checkpoints(store.objects), engine)

@@ -13,7 +13,7 @@ import orjson
 
 from vcon_platform.processors.base import ProcessorIO
 from vcon_platform.store.jobs import Job
-from vcon_platform.vcon.document import Append, Change, Put, Vcon
+from vcon_platform.vcon.document import Change, Put, Vcon, change_from_json, change_to_json
 
 Ending = Literal["done", "filtered", "failed", "again"]
 """``again``: no verdict could be reached on what was read; the job goes back to its queue."""
@@ -98,19 +98,9 @@ def _written(item: Item) -> dict[str, Any]:
         "parameters": item.io.parameters,
         "events": [event.decode() for event in item.events],
         "changes": {
-            vcon.uuid: [vcon.revision, [_written_change(change) for change in vcon.changes]] for vcon in item.io.vcons
+            vcon.uuid: [vcon.revision, [change_to_json(change) for change in vcon.changes]] for vcon in item.io.vcons
         },
     }
-
-
-def _written_change(change: Change) -> list[Any]:
-    if isinstance(change, Append):
-        return ["append", change.array, change.value]
-    return ["put", change.member, change.index, change.value]
-
-
-def _read_change(value: list[Any]) -> Change:
-    return Append(value[1], value[2]) if value[0] == "append" else Put(value[1], value[2], value[3])
 
 
 def read_batch(raw: bytes) -> WrittenBatch:
@@ -124,7 +114,7 @@ def read_batch(raw: bytes) -> WrittenBatch:
             parameters=item["parameters"],
             events=[event.encode() for event in item["events"]],
             changes={
-                uuid: (revision, [_read_change(change) for change in changes])
+                uuid: (revision, [change_from_json(change) for change in changes])
                 for uuid, (revision, changes) in item["changes"].items()
             },
         )

@@ -34,7 +34,8 @@ from vcon_platform.processors.base import (
 )
 from vcon_platform.projections.model import Projection
 from vcon_platform.store import keys
-from vcon_platform.store.documents import Commit, Committed, DocumentStore, Fence
+from vcon_platform.store.commits import Commit, Committed, Fence
+from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.jobs import DeadJob, Job, uuids_of
 from vcon_platform.store.leases import Queues
 from vcon_platform.store.media import MediaStore
@@ -310,7 +311,7 @@ class Engine:
         if item.io.vcons and (definition.options.save_vcons or failed):
             self._rows.write(definition, vcons[0], verdict)
         if not definition.options.save_vcons:
-            vcons = [Vcon(vcon.data, vcon.revision) for vcon in vcons]
+            vcons = [vcon.unchanged() for vcon in vcons]
         events = list(item.events)
         pushes: list[tuple[str, bytes]] = []
         if failed:

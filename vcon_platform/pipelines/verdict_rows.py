@@ -15,7 +15,7 @@ from vcon_platform.pipelines.definition import Definition
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.outcome import Outcome
 from vcon_platform.projections.rows import PURPOSE, build_row, put_row
-from vcon_platform.store.documents import RowMark
+from vcon_platform.store.commits import RowMark
 from vcon_platform.vcon.document import Append, Put, Vcon
 
 

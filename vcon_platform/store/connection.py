@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from vcon_platform.errors import PlatformError
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class StoreUnavailable(PlatformError):
-    """Redis cannot be reached or lacks a module; nothing was written."""
+    """Redis cannot do what was asked of it: it is away, full, or lacks a module."""
 
 
 def connect(url: str) -> Redis:
@@ -32,16 +34,74 @@ def connect(url: str) -> Redis:
 
 
 def check(client: Redis) -> None:
-    """Raise :class:`StoreUnavailable` unless the server answers and has the JSON module."""
+    """Raise :class:`StoreUnavailable` unless the server answers and has the JSON and search modules."""
+    with explained():
+        modules = {bytes(module[b"name"]).lower() for module in client.module_list()}
+    if missing := {b"rejson": "JSON", b"search": "search"}.keys() - modules:
+        raise StoreUnavailable(
+            _no_module(" and ".join(sorted({b"rejson": "JSON", b"search": "search"}[m] for m in missing)))
+        )
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say of a Redis error what an operator can do about it: raises :class:`StoreUnavailable` in its place."""
     import redis
 
     try:
-        modules = {bytes(module[b"name"]).lower() for module in client.module_list()}
+        yield
     except redis.RedisError as error:
-        raise StoreUnavailable(
+        raise explain(error) from error
+
+
+def answers(pipeline: Any) -> tuple[list[Any], StoreUnavailable | None]:
+    """Run a pipeline. Gives the replies up to the first that is an error, and that error explained; each command by
+    itself was carried out or not. A lost connection leaves all of them in doubt: no replies, and the reason."""
+    import redis
+
+    try:
+        replies = pipeline.execute(raise_on_error=False)
+    except redis.RedisError as error:
+        return [], explain(error)
+    for position, reply in enumerate(replies):
+        if isinstance(reply, Exception):
+            return replies[:position], explain(reply)
+    return replies, None
+
+
+def explain(error: Exception) -> StoreUnavailable:
+    """The error as a sentence with the cure. No values: they may be personal data."""
+    import redis
+
+    text = str(error)
+    if isinstance(error, redis.AuthenticationError):
+        return StoreUnavailable("Redis refuses the password. Correct the password in REDIS_URL.")
+    if isinstance(error, redis.BusyLoadingError):
+        return StoreUnavailable("Redis is loading its data. Nothing was written; try again in a moment.")
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        return StoreUnavailable(
             f"Redis does not answer ({type(error).__name__}). Start it with 'vcon-platform up', or correct REDIS_URL."
-        ) from None
-    if b"rejson" not in modules:
-        raise StoreUnavailable(
-            "This Redis has no JSON module. Use Redis 8 or Redis Stack, or unset REDIS_URL to use the embedded one."
         )
+    if isinstance(error, redis.OutOfMemoryError) or text.startswith(("OOM", "command not allowed when used memory")):
+        return StoreUnavailable(
+            "Redis is full (maxmemory), and refuses to write rather than forget. Nothing was written. Give it more "
+            "memory, or set VCON_LIVE_SECONDS so that documents leave Redis for the archive."
+        )
+    if "MISCONF" in text or "No space left" in text:
+        return StoreUnavailable(
+            "Redis cannot write its log to disk and refuses to write. Nothing was written. Make room on its disk."
+        )
+    if "unknown command" in text.lower() or "Unknown Redis command" in text:
+        return StoreUnavailable(_no_module("JSON or search"))
+    if isinstance(error, redis.ReadOnlyError):
+        return StoreUnavailable(
+            "This Redis is a read-only replica. Nothing was written. Point REDIS_URL at its master."
+        )
+    return StoreUnavailable(f"Redis refused a command ({type(error).__name__}: {text.split(' ', 1)[0][:40]}).")
+
+
+def _no_module(what: str) -> str:
+    return (
+        f"This Redis has no {what} module. Use Redis 8 or Redis Stack, or unset REDIS_URL to use the embedded one. "
+        "Nothing was written."
+    )

@@ -1,166 +1,222 @@
 """Documents: create, read, commit. Every write is one Lua script (``lua/``), many of them travel in one pipeline.
 
-Promises: a new vCon, its place in the queues and its ledger event appear together or not at all; a commit never
-overwrites another writer's work; a commit by a run that lost its lease changes nothing.
+Promises:
+
+- a new vCon, its place in the queues and its ledger event appear together or not at all;
+- what a caller is told of is in the archive already: the record is written before the script runs;
+- a commit comes true as the very next revision or not at all, so no writer can overwrite another's work: appends that
+  met somebody else's revision are made again on top of it, replaced members are a conflict;
+- a commit by a run that lost its lease changes nothing;
+- a document that Redis forgot is read from the archive.
+
+Belongs here: the store's three verbs. Not here: their arguments (``commits.py``), the archive's records
+(``records.py``), what is searched for (``search_fields.py``), gates (``ingress.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.store import keys, scripts
+from vcon_platform.store.archive import SNAPSHOT_EVERY, Archive, meta_of, new_commit
+from vcon_platform.store.commits import (
+    Argument,
+    Commit,
+    Committed,
+    Created,
+    NewVcon,
+    Restored,
+    RowMark,
+    commit_arguments,
+    counted,
+    created_seconds,
+    event_array,
+    is_row,
+    posted_as_is,
+    revises,
+)
+from vcon_platform.store.connection import answers, explained
+from vcon_platform.store.identity import identify
 from vcon_platform.store.jobs import new_job
-from vcon_platform.vcon.document import Append, Vcon
+from vcon_platform.store.media import tokens_of
+from vcon_platform.store.records import Record
+from vcon_platform.store.search_fields import after, fields
+from vcon_platform.vcon.document import ARRAYS, Append, Vcon
 
 if TYPE_CHECKING:
     from redis import Redis
 
 CHUNK = 100
 """Commands per pipeline: ten already give most of the gain, a thousand give no more (reference/throughput.md)."""
+TRIES = 60
+"""Of a commit of appends that keeps meeting others' revisions: eight writers on one vCon need about ten."""
 
 
 class Missing(PlatformError):
     """No such vCon."""
 
 
-class Created(StrEnum):
-    """What became of a new vCon."""
-
-    CREATED = "created"
-    KNOWN = "known"
+class RevisionConflict(PlatformError):
+    """A member was to be replaced that others keep changing."""
 
 
-class Committed(StrEnum):
-    """What became of a commit."""
+@dataclass(slots=True)
+class _Try:
+    """A commit under way: the document in hand, and the record that was written for it."""
 
-    OK = "ok"
-    LOST = "lost"
-    """The batch's lease went to another run: nothing was written, the other one does the work."""
-    MISSING = "missing"
-    CONFLICT = "conflict"
-    """A member was to be replaced that somebody changed meanwhile: read again, change again, commit again."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewVcon:
-    """A vCon to be stored, the queues it enters and its ledger events (JSON each). ``meta`` is kept beside it."""
-
+    commit: Commit
     vcon: Vcon
-    queues: Sequence[str] = ()
-    events: Sequence[bytes] = ()
-    meta: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class RowMark:
-    """A projection's row of a vCon changed: its day and new hash (empty: no row any more)."""
-
-    projection: str
-    day: str
-    uuid: str
-    hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fence:
-    """The lease under which a commit is allowed, and the job that it settles (empty: none yet)."""
-
-    batch_id: str
-    owner: str
-    job_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """One vCon's changes and everything that is to happen with them, or not at all."""
-
-    vcon: Vcon
-    fence: Fence | None = None
-    rows: Sequence[RowMark] = ()
-    pushes: Sequence[tuple[str, bytes]] = ()
-    channels: Sequence[str] = ()
-    events: Sequence[bytes] = ()
-
-    def arguments(self) -> list[str | bytes | int]:
-        """ARGV of ``commit.lua``."""
-        fence = self.fence or Fence("", "")
-        argv: list[str | bytes | int] = [fence.owner, fence.job_id, self.vcon.revision, len(self.vcon.changes)]
-        for change in self.vcon.changes:
-            if isinstance(change, Append):
-                argv += ["append", change.array, orjson.dumps(change.value)]
-            else:
-                path = f"$.{change.member}" if change.index is None else f"$.{change.member}[{change.index}]"
-                argv += ["put", path, orjson.dumps(change.value)]
-        argv.append(len(self.rows))
-        for row in self.rows:
-            argv += [row.projection, row.day, row.uuid, row.hash]
-        argv.append(len(self.pushes))
-        for target, entry in self.pushes:
-            argv += [target, entry]
-        argv += [len(self.channels), *self.channels, self.vcon.uuid, _array(self.events)]
-        return argv
-
-
-def _array(events: Sequence[bytes]) -> bytes:
-    return b"[" + b",".join(events) + b"]" if events else b""
+    record: Record | None = None
 
 
 class DocumentStore:
-    """The vCons in Redis."""
+    """The vCons of one Redis and its archive. ``live_seconds``: how long a document stays in Redis after it was last
+    written (0: for good); the archive has it in any case."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, archive: Archive, *, live_seconds: int = 0) -> None:
+        self.archive = archive
         self._client = client
+        self._live = live_seconds
         self._create = scripts.script(client, "create")
         self._commit = scripts.script(client, "commit")
+        self._restore = scripts.script(client, "restore")
+
+    # --- create -------------------------------------------------------------------------------------------------
 
     def create(self, new: Iterable[NewVcon]) -> Iterator[tuple[str, Created]]:
-        """Store new vCons; one that is known already is left as it is. Gives (uuid, outcome) in the given order."""
+        """Store new vCons; one that is known already is left as it is. Gives (uuid, outcome) in the given order.
+        Raises :class:`StoreUnavailable`; what was not told of by then may be stored or not, and may be given again."""
         for chunk in batched(new, CHUNK):
-            pipeline = self._client.pipeline(transaction=False)
-            for item in chunk:
-                uuid = item.vcon.uuid
-                jobs = [new_job(uuid).to_bytes() for _ in item.queues]
-                meta = [part for pair in item.meta.items() for part in pair]
-                self._create(
-                    keys=[keys.document(uuid), keys.meta(uuid), keys.OUTBOX, *map(keys.queue, item.queues)],
-                    args=[uuid, item.vcon.to_bytes(), *meta, "--", *jobs, _array(item.events)],
-                    client=pipeline,
+            chunk = tuple(_with_queues(item) for item in chunk)
+            commits = [new_commit() for _ in chunk]
+            posted = [item.posted or posted_as_is(item.vcon) for item in chunk]
+            records = [
+                Record(
+                    uuid=item.vcon.uuid,
+                    revision=1,
+                    commit=commit,
+                    meta=meta_of(item.meta),
+                    view=content.view,
+                    original=content.original,
                 )
-            for item, (answer, _) in zip(chunk, pipeline.execute(), strict=True):
-                yield item.vcon.uuid, Created(answer.decode())
+                for item, commit, content in zip(chunk, commits, posted, strict=True)
+            ]
+            self.archive.keep(records)
+            outcomes, failure = self._created(chunk, records)
+            yield from zip((item.vcon.uuid for item in chunk), outcomes, strict=False)
+            if failure is not None:
+                raise failure
+
+    def _created(self, chunk: Sequence[NewVcon], records: list[Record]) -> tuple[list[Created], PlatformError | None]:
+        """Run the script for each; the outcomes up to the first that could not be run, and why it could not."""
+        for attempt in (1, 2):
+            pipeline = self._client.pipeline(transaction=False)
+            for item, record in zip(chunk, records, strict=True):
+                self._create_one(pipeline, item, record)
+            replies, failure = answers(pipeline)
+            if attempt == 1 and any(reply[0] == b"strange" for reply in replies):
+                identify(self._client, self.archive.objects)  # a new store's first vCon; raises if it is another's
+                continue
+            break
+        outcomes: list[Created] = []
+        refused: list[Record] = []
+        for record, reply in zip(records, replies, strict=False):
+            if reply[0] == b"created":
+                outcomes.append(Created.CREATED)
+            else:
+                refused.append(record)
+                outcomes.append(Created.SAME if reply[2] else Created.KNOWN)
+        self.archive.forget(refused)
+        return outcomes, failure
+
+    def _create_one(self, pipeline: Any, item: NewVcon, record: Record) -> None:
+        uuid, data = item.vcon.uuid, item.vcon.data
+        assert record.original is not None and record.view is not None  # noqa: S101,PT018 - every creation has both
+        self._create(
+            keys=[
+                keys.document(uuid),
+                keys.meta(uuid),
+                keys.OUTBOX,
+                keys.search(uuid),
+                keys.LISTING,
+                keys.IDENTITY,
+                *map(keys.queue, item.queues),
+            ],
+            args=[
+                uuid,
+                record.view,
+                record.commit,
+                record.original.sha256,
+                created_seconds(data),
+                self._live,
+                *counted(item.meta),
+                *counted(fields(data, item.meta)),
+                *_listed(_tokens(data, record)),
+                event_array(item.events),
+                *(new_job(uuid).to_bytes() for _ in item.queues),
+            ],
+            client=pipeline,
+        )
+
+    # --- read ---------------------------------------------------------------------------------------------------
 
     def known(self, uuids: Sequence[str]) -> set[str]:
-        """Those of ``uuids`` that are stored."""
+        """Those of ``uuids`` that are stored, whether Redis holds the document now or not."""
         found: set[str] = set()
         for chunk in batched(uuids, 1000):
             pipeline = self._client.pipeline(transaction=False)
             for uuid in chunk:
-                pipeline.exists(keys.document(uuid))
-            found.update(uuid for uuid, exists in zip(chunk, pipeline.execute(), strict=True) if exists)
+                pipeline.exists(keys.meta(uuid))
+            with explained():
+                found.update(uuid for uuid, exists in zip(chunk, pipeline.execute(), strict=True) if exists)
         return found
+
+    def refers(self, uuid: str, token: str) -> bool:
+        """True if some revision of this vCon has this medium."""
+        with explained():
+            return bool(self._client.sismember(keys.media_refs(token), uuid))
 
     def read(self, uuids: Sequence[str]) -> dict[str, Vcon]:
         """The documents of ``uuids`` with their revisions, read in pipelines; missing ones are left out."""
         documents: dict[str, Vcon] = {}
         for chunk in batched(uuids, CHUNK):
-            pipeline = self._client.pipeline(transaction=True)
-            for uuid in chunk:
-                # The bare path: one JSON text, no array around it, and no parsing by redis-py.
-                pipeline.execute_command("JSON.GET", keys.document(uuid))  # type: ignore[no-untyped-call]
-                pipeline.hget(keys.meta(uuid), "revision")
-            answers = pipeline.execute()
-            for position, uuid in enumerate(chunk):
-                raw, revision = answers[2 * position], answers[2 * position + 1]
-                if raw is not None:
-                    documents[uuid] = Vcon(orjson.loads(raw), revision=int(revision or 0))
+            absent = self._read_chunk(chunk, documents)
+            restored = [uuid for uuid in absent if self.restore(uuid) is not Restored.UNKNOWN]
+            self._read_chunk(restored, documents)
         return documents
+
+    def _read_chunk(self, chunk: Sequence[str], documents: dict[str, Vcon]) -> list[str]:
+        """Read what Redis has; gives the others."""
+        if not chunk:
+            return []
+        pipeline = self._client.pipeline(transaction=True)
+        for uuid in chunk:
+            # The bare path: one JSON text, no array around it, and no parsing by redis-py.
+            pipeline.execute_command("JSON.GET", keys.document(uuid))  # type: ignore[no-untyped-call]
+            pipeline.hmget(keys.meta(uuid), ("revision", "commit", "sealed"))
+        with explained():
+            replies = pipeline.execute()
+        absent = []
+        for position, uuid in enumerate(chunk):
+            raw, (revision, commit, sealed) = replies[2 * position], replies[2 * position + 1]
+            if raw is None:
+                absent.append(uuid)
+                continue
+            documents[uuid] = Vcon(
+                orjson.loads(raw),
+                revision=int(revision or 0),
+                commit=(commit or b"").decode(),
+                sealed=orjson.loads(sealed) if sealed else None,
+            )
+        return absent
 
     def read_one(self, uuid: str) -> Vcon:
         """One document. Raises :class:`Missing`."""
@@ -170,29 +226,10 @@ class DocumentStore:
             raise Missing(f"vCon {uuid} is not in the store") from None
 
     def meta(self, uuid: str) -> dict[str, str]:
-        """What is kept beside a document (revision, adapter, source id)."""
-        found: Mapping[bytes, bytes] = self._client.hgetall(keys.meta(uuid))  # type: ignore[assignment]
+        """What is kept beside a document (revision, commit, form, state, adapter, source id)."""
+        with explained():
+            found: Mapping[bytes, bytes] = self._client.hgetall(keys.meta(uuid))  # type: ignore[assignment]
         return {name.decode(): value.decode() for name, value in found.items()}
-
-    def commit(self, commits: Iterable[Commit]) -> Iterator[tuple[Commit, Committed]]:
-        """Commit changes in pipelines; each commit by itself is all or nothing. Gives each with its outcome."""
-        for chunk in batched(commits, CHUNK):
-            pipeline = self._client.pipeline(transaction=False)
-            for item in chunk:
-                uuid, batch_id = item.vcon.uuid, item.fence.batch_id if item.fence else ""
-                self._commit(
-                    keys=[
-                        keys.document(uuid),
-                        keys.meta(uuid),
-                        keys.OUTBOX,
-                        keys.batch(batch_id),
-                        keys.batch_jobs(batch_id),
-                    ],
-                    args=item.arguments(),
-                    client=pipeline,
-                )
-            for item, answer in zip(chunk, pipeline.execute(), strict=True):
-                yield item, Committed(answer[0].decode())
 
     def attachment_bodies(self, uuids: Sequence[str], purpose: str) -> Iterator[tuple[str, list[Any]]]:
         """The bodies of the attachments of one purpose, read by path: the rest of the document stays in Redis."""
@@ -201,5 +238,182 @@ class DocumentStore:
             pipeline = self._client.pipeline(transaction=False)
             for uuid in chunk:
                 pipeline.execute_command("JSON.GET", keys.document(uuid), path)  # type: ignore[no-untyped-call]
-            for uuid, raw in zip(chunk, pipeline.execute(), strict=True):
-                yield uuid, orjson.loads(raw) if raw is not None else []
+            with explained():
+                replies = pipeline.execute()
+            for uuid, raw in zip(chunk, replies, strict=True):
+                if raw is None and (vcon := self.read([uuid]).get(uuid)) is not None:
+                    yield uuid, [entry.get("body") for _, entry in vcon.attachments_for(purpose)]
+                else:
+                    yield uuid, orjson.loads(raw) if raw is not None else []
+
+    def restore(self, uuid: str, marks: Callable[[Vcon], Sequence[RowMark]] = lambda _: ()) -> Restored:
+        """Put a document back into Redis as the archive has it. ``marks`` tells which rows of projections its history
+        left (needed where Redis lost everything). Raises :class:`RecordBroken`, :class:`StoreUnavailable`."""
+        with explained():
+            tip = cast("bytes | None", self._client.hget(keys.meta(uuid), "commit"))
+        history = self.archive.history(uuid, tip=(tip or b"").decode())
+        if history is None:
+            return Restored.UNKNOWN
+        vcon = history.vcon()
+        record = history.tip
+        meta = {**history.meta(), "commit": record.commit}
+        posted = [each for each in history.records if each.original is not None]
+        meta |= {f"posted:{each.original.sha256}": str(each.revision) for each in posted if each.original}
+        tokens = {token for each in posted for token in _tokens({}, each)} | tokens_of(vcon.data)
+        rows = [part for mark in marks(vcon) for part in (mark.projection, mark.day, mark.hash)]
+        with explained():
+            answer = self._restore(
+                keys=[keys.document(uuid), keys.meta(uuid), keys.search(uuid), keys.LISTING],
+                args=[
+                    uuid,
+                    vcon.to_bytes(),
+                    vcon.revision,
+                    created_seconds(vcon.data),
+                    self._live,
+                    *counted(meta),
+                    *counted(fields(vcon.data, meta)),
+                    *_listed(tokens),
+                    len(rows) // 3,
+                    *rows,
+                ],
+            )
+        return Restored(answer[0].decode())
+
+    # --- commit -------------------------------------------------------------------------------------------------
+
+    def commit(self, commits: Iterable[Commit]) -> Iterator[tuple[Commit, Committed]]:
+        """Commit changes in pipelines; each commit by itself is all or nothing. Gives each with its outcome, in no
+        particular order. Raises :class:`StoreUnavailable`; a commit that was not told of by then is in doubt."""
+        for chunk in batched(commits, CHUNK):
+            waiting = [_Try(commit, commit.vcon) for commit in chunk]
+            for attempt in range(TRIES):
+                again = []
+                for each, outcome in self._commit_once(waiting):
+                    if outcome is None:
+                        again.append(each)
+                    else:
+                        yield each.commit, outcome
+                if not again:
+                    break
+                if attempt:
+                    time.sleep(random.uniform(0, min(0.05, 0.001 * 2**attempt)))  # noqa: S311 - others want a turn
+                waiting = list(self._rebased(again))
+                for each in [each for each in again if all(each.commit is not other.commit for other in waiting)]:
+                    yield each.commit, Committed.MISSING
+            else:
+                for each in waiting:
+                    yield each.commit, Committed.CONFLICT
+
+    def _commit_once(self, waiting: Sequence[_Try]) -> Iterator[tuple[_Try, Committed | None]]:
+        """One attempt for each; None: it met somebody else's revision, or an expired document, and may try again."""
+        pipeline = self._client.pipeline(transaction=False)
+        records = []
+        for each in waiting:
+            each.record = self._record(each) if revises(each.commit, each.vcon) else None
+            if each.record is not None:
+                records.append(each.record)
+        self.archive.keep(records)
+        for each in waiting:
+            self._script(pipeline, each)
+        replies, failure = answers(pipeline)
+        told = [(each, _outcome(each, reply[0])) for each, reply in zip(waiting, replies, strict=False)]
+        self.archive.forget(each.record for each, outcome in told if outcome is not Committed.OK and each.record)
+        for each, outcome in told:
+            if outcome is Committed.MISSING and self.restore(each.vcon.uuid) is not Restored.UNKNOWN:
+                yield each, None
+            else:
+                yield each, outcome
+        if failure is not None:
+            raise failure
+
+    def _record(self, each: _Try) -> Record:
+        vcon, posted = each.vcon, each.commit.posted
+        return Record(
+            uuid=vcon.uuid,
+            revision=vcon.revision + 1,
+            commit=new_commit(),
+            previous=vcon.commit,
+            meta=meta_of(each.commit.meta),
+            view=posted.view if posted else None,
+            original=posted.original if posted else None,
+            changes=tuple(vcon.changes),
+            snapshot=vcon.to_bytes() if (vcon.revision + 1) % SNAPSHOT_EVERY == 0 else None,
+        )
+
+    def _script(self, pipeline: Any, each: _Try) -> None:
+        commit, vcon, record = each.commit, each.vcon, each.record
+        search: Mapping[str, Argument] = {}
+        tokens: set[str] = set()
+        if commit.posted is not None and record is not None:
+            search, tokens = fields(vcon.data, commit.meta), _tokens(vcon.data, record)
+        elif vcon.changes:
+            search = after(vcon.data, [change for change in vcon.changes if not is_row(change)])
+            for change in vcon.changes:
+                if isinstance(change, Append) or change.member in ARRAYS:
+                    tokens |= tokens_of({"attachments": [change.value]})
+        batch_id = commit.fence.batch_id if commit.fence else ""
+        uuid = vcon.uuid
+        self._commit(
+            keys=[
+                keys.document(uuid),
+                keys.meta(uuid),
+                keys.OUTBOX,
+                keys.batch(batch_id),
+                keys.batch_jobs(batch_id),
+                keys.search(uuid),
+            ],
+            args=commit_arguments(commit, vcon, record.commit if record else "", self._live, search, tokens),
+            client=pipeline,
+        )
+
+    def _rebased(self, again: Sequence[_Try]) -> Iterator[_Try]:
+        """The same changes on top of what is there now; a document that is gone is left out."""
+        for each in again:
+            fresh = self.read([each.vcon.uuid]).get(each.vcon.uuid)
+            if fresh is not None:
+                for change in each.vcon.changes:
+                    fresh.apply(change)
+                yield _Try(each.commit, fresh)
+
+    def update(self, uuid: str, change: Callable[[Vcon], object], **rest: Any) -> None:
+        """Read a document, let ``change`` change it, commit; again from a fresh read as long as others replace the
+        same revision. ``rest`` goes to :class:`Commit`. Raises :class:`Missing`, :class:`RevisionConflict`, and what
+        ``change`` raises (nothing is written then)."""
+        for attempt in range(TRIES):
+            vcon = self.read_one(uuid)
+            change(vcon)
+            [(_, outcome)] = self.commit([Commit(vcon, **rest)])
+            if outcome is Committed.OK:
+                return
+            if outcome is Committed.MISSING:
+                raise Missing(f"vCon {uuid} is not in the store any more")
+            time.sleep(random.uniform(0, min(0.1, 0.001 * 2**attempt)))  # noqa: S311 - others want a turn
+        raise RevisionConflict(f"vCon {uuid} is being changed by others without a break; try again later")
+
+
+def _outcome(each: _Try, answer: bytes) -> Committed | None:
+    """What the script's answer means; None: appends met somebody else's revision, and may be made on top of it."""
+    if answer != b"behind":
+        return Committed(answer.decode())
+    merges = each.commit.posted is None and all(isinstance(change, Append) for change in each.vcon.changes)
+    return None if merges else Committed.CONFLICT
+
+
+def _with_queues(item: NewVcon) -> NewVcon:
+    """Where a vCon was to go is written down with it: a store that lost its queues can be asked who still waits."""
+    return replace(item, meta={**item.meta, "queues": ",".join(item.queues)}) if item.queues else item
+
+
+def _listed(tokens: Iterable[str]) -> list[Argument]:
+    named = list(tokens)
+    return [len(named), *named]
+
+
+def _tokens(data: Mapping[str, Any], record: Record) -> set[str]:
+    """Every medium that a revision needs: those its document names, and those its original is made of."""
+    tokens = tokens_of(data)
+    if record.original is not None:
+        tokens.update(str(splice[1]) for splice in record.original.splices)
+        if record.original.apart:
+            tokens.add(record.original.apart)
+    return tokens

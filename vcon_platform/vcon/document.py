@@ -10,11 +10,13 @@ again from a fresh read (``store/commit.lua``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
+
+from vcon_platform.errors import PlatformError
 
 ARRAYS = ("parties", "dialog", "analysis", "attachments")
 ArrayName = Literal["parties", "dialog", "analysis", "attachments"]
@@ -40,18 +42,47 @@ class Put:
 Change = Append | Put
 
 
+class Sealed(PlatformError):
+    """A member of a signed vCon was to be replaced: what was signed stays as it was signed."""
+
+
+def change_to_json(change: Change) -> list[Any]:
+    """A change as a JSON value, for checkpoints and the archive."""
+    if isinstance(change, Append):
+        return ["append", change.array, change.value]
+    return ["put", change.member, change.index, change.value]
+
+
+def change_from_json(value: list[Any]) -> Change:
+    """What :func:`change_to_json` made."""
+    return Append(value[1], value[2]) if value[0] == "append" else Put(value[1], value[2], value[3])
+
+
 class Vcon:
     """One conversation's document.
 
     ``data`` is the 0.4.0 view as a plain dict (draft-ietf-vcon-vcon-core-03/-04); ``revision`` is the store's
-    revision it was read at (0: not stored yet); ``changes`` is what was done to it since, oldest first.
+    revision it was read at (0: not stored yet) and ``commit`` the id of the commit that made it; ``changes`` is what
+    was done to it since, oldest first. ``sealed`` is None, or, for a vCon that came signed, how many elements of each
+    array were signed: those, and the other members, cannot be replaced (draft -03 section 5.1: a change makes a new,
+    amended vCon). What is appended beside them can.
     """
 
-    __slots__ = ("changes", "data", "revision")
+    __slots__ = ("changes", "commit", "data", "revision", "sealed")
 
-    def __init__(self, data: dict[str, Any], revision: int = 0, changes: Iterable[Change] = ()) -> None:
+    def __init__(
+        self,
+        data: dict[str, Any],
+        revision: int = 0,
+        changes: Iterable[Change] = (),
+        *,
+        commit: str = "",
+        sealed: Mapping[str, int] | None = None,
+    ) -> None:
         self.data = data
         self.revision = revision
+        self.commit = commit
+        self.sealed = sealed
         self.changes: list[Change] = []
         for change in changes:
             self.apply(change)
@@ -83,9 +114,21 @@ class Vcon:
     def attachments(self) -> list[dict[str, Any]]:
         return self.data.get("attachments") or []
 
+    def unchanged(self) -> Vcon:
+        """The same document in hand, without the changes: a commit of it leaves the stored one as it is."""
+        return Vcon(self.data, self.revision, commit=self.commit, sealed=self.sealed)
+
     def apply(self, change: Change) -> None:
-        """Make one change to ``data`` and remember it."""
+        """Make one change to ``data`` and remember it. Raises :class:`Sealed`."""
         match change:
+            case Put(member, index, _) if self.sealed is not None and (
+                index is None or index < self.sealed.get(member, 0)
+            ):
+                place = member if index is None else f"{member}/{index}"
+                raise Sealed(
+                    f"/{place} of vCon {self.uuid} was signed and cannot be replaced; "
+                    "make an amended copy and change that"
+                )
             case Append(array, value):
                 if self.data.get(array) is None:  # null counts as absent (gate 2), in commit.lua too
                     self.data[array] = []

@@ -1,33 +1,45 @@
 -- Commit one vCon's changes and everything that hangs on them: all or nothing.
--- KEYS: document, meta, outbox, batch, batch's jobs
--- ARGV: owner ("" = not fenced), job to settle ("" = none), revision the changes were made on, then
+-- KEYS: document, meta, outbox, batch, batch's jobs, search
+-- ARGV: owner ("" = not fenced), job to settle ("" = none), revision the changes were made on, the commit's id,
+--   seconds the document stays in Redis (0 = for good), created_at in seconds ("" = as it was), then
 --   n changes: ("append", array, value) | ("put", path, value)
+--   n meta:    (member, value)
+--   n search:  (member, value) of the search index' inputs
+--   n media:   token that the document names
 --   n rows:    (projection, day, uuid, hash or "" = no row any more)
 --   n pushes:  (list, entry)
 --   n channels to publish the uuid on, then the uuid
 --   events (JSON array or "")
 -- Gives {"ok", revision}; or, having changed nothing: {"lost"} the lease went to somebody else,
--- {"missing"} no such document, {"conflict", revision} a put was made on an older revision.
+-- {"missing"} no such document, {"behind", revision} somebody else made a revision meanwhile.
 local owner, job, base = ARGV[1], ARGV[2], ARGV[3]
 if owner ~= '' then
   if redis.call('HGET', KEYS[4], 'owner') ~= owner then return {'lost'} end
   if job ~= '' and redis.call('HEXISTS', KEYS[5], job) == 0 then return {'lost'} end
 end
-local at = 4
+local at = 7
 local function take()
   at = at + 1
   return ARGV[at - 1]
 end
-local changes = tonumber(take())
-local first_change = at
-local revision = redis.call('HGET', KEYS[2], 'revision')
-if changes > 0 then
-  if redis.call('EXISTS', KEYS[1]) == 0 then return {'missing'} end
-  if revision ~= base then
-    for i = 0, changes - 1 do
-      if ARGV[first_change + 3 * i] == 'put' then return {'conflict', revision} end
+-- Members of a hash, in one command and only if they changed: RediSearch reads all of a hash again after each.
+local function hset(key)
+  local fresh = {}
+  for _ = 1, tonumber(take()) do
+    local member, value = take(), take()
+    if redis.call('HGET', key, member) ~= value then
+      fresh[#fresh + 1] = member
+      fresh[#fresh + 1] = value
     end
   end
+  if #fresh > 0 then redis.call('HSET', key, unpack(fresh)) end
+end
+local changes = tonumber(take())
+local revision = redis.call('HGET', KEYS[2], 'revision')
+if changes > 0 then
+  if not revision or redis.call('EXISTS', KEYS[1]) == 0 then return {'missing'} end
+  -- The archive has this commit as the one after `base` already: it comes true exactly there, or not at all.
+  if revision ~= base then return {'behind', revision} end
 end
 for _ = 1, changes do
   local kind, where, value = take(), take(), take()
@@ -40,23 +52,29 @@ for _ = 1, changes do
     redis.call('JSON.SET', KEYS[1], where, value)
   end
 end
-if changes > 0 then revision = redis.call('HINCRBY', KEYS[2], 'revision', 1) end
+local uuid = ARGV[#ARGV - 1]
+if changes > 0 then
+  revision = redis.call('HINCRBY', KEYS[2], 'revision', 1)
+  redis.call('HSET', KEYS[2], 'commit', ARGV[4])
+  if ARGV[5] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[5]) end
+  if ARGV[6] ~= '' then redis.call('ZADD', 'vcons', ARGV[6], KEYS[1]) end
+end
+hset(KEYS[2])
+hset(KEYS[6])
+for _ = 1, tonumber(take()) do redis.call('SADD', 'mediarefs:' .. take(), uuid) end
 for _ = 1, tonumber(take()) do
-  local projection, day, uuid, hash = take(), take(), take(), take()
-  if hash == '' then
-    redis.call('HDEL', 'rows:' .. projection .. ':' .. day, uuid)
-  else
-    redis.call('HSET', 'rows:' .. projection .. ':' .. day, uuid, hash)
+  local projection, day, row, hash = take(), take(), take(), take()
+  local rows = 'rows:' .. projection .. ':' .. day
+  if (redis.call('HGET', rows, row) or '') ~= hash then -- the same row again must not make its day land again
+    if hash == '' then redis.call('HDEL', rows, row) else redis.call('HSET', rows, row, hash) end
+    redis.call('HINCRBY', 'rows:' .. projection, day, 1)
   end
-  redis.call('HINCRBY', 'rows:' .. projection, day, 1)
 end
 for _ = 1, tonumber(take()) do
   local list, entry = take(), take()
   redis.call('RPUSH', list, entry)
 end
-local channels = tonumber(take())
-local uuid = ARGV[at + channels]
-for _ = 1, channels do redis.call('PUBLISH', take(), uuid) end
+for _ = 1, tonumber(take()) do redis.call('PUBLISH', take(), uuid) end
 take()
 local events = take()
 if events ~= '' then redis.call('XADD', KEYS[3], '*', 'events', events) end

@@ -1,0 +1,63 @@
+"""Errors as ``application/problem+json`` (RFC 9457), from the platform's own errors.
+
+Belongs here: turning an error into an answer. Not here: what is an error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from vcon_platform.errors import PlatformError
+from vcon_platform.store.connection import StoreUnavailable
+from vcon_platform.store.documents import Missing, RevisionConflict
+from vcon_platform.store.identity import StoreMismatch
+from vcon_platform.store.objects import ObjectsUnavailable
+from vcon_platform.vcon.faults import Rejected
+
+_STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
+    (Missing, 404, "not_found"),
+    (RevisionConflict, 409, "revision_conflict"),
+    (StoreUnavailable, 503, "redis_unavailable"),
+    (ObjectsUnavailable, 503, "object_store_unavailable"),
+    (StoreMismatch, 503, "store_mismatch"),
+)
+RETRY_AFTER_SECONDS = 5
+
+
+class Problem(PlatformError):
+    """An answer other than success, decided by a route."""
+
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.code = status, code
+
+
+def add_problems(app: FastAPI) -> None:
+    """Let the application answer the platform's errors. Anything else stays a bare 500: its text may hold anything."""
+
+    @app.exception_handler(PlatformError)
+    async def answer(_: Request, error: PlatformError) -> JSONResponse:
+        return problem(error)
+
+
+def problem(error: PlatformError) -> JSONResponse:
+    """The answer that fits an error. A refused document lists its faults, each with a JSON pointer."""
+    body: dict[str, Any]
+    if isinstance(error, Rejected):
+        faults = [{"code": each.code, "pointer": each.pointer, "message": each.message} for each in error.faults]
+        status, body = error.status, {"code": error.code, "faults": faults}
+    elif isinstance(error, Problem):
+        status, body = error.status, {"code": error.code}
+    else:
+        status, code = next(
+            ((status, code) for kind, status, code in _STATUS if isinstance(error, kind)), (500, "platform_error")
+        )
+        body = {"code": code}
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = {"title": body["code"].replace("_", " "), "status": status, "detail": str(error), **body}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")

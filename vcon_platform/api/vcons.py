@@ -1,0 +1,177 @@
+"""``/v1/vcons``: documents in and out.
+
+Belongs here: turning requests into calls of the door and the store. Not here: what the answers mean
+(``ingress/answer.py``), any rule about documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from vcon_platform.api.problems import Problem
+from vcon_platform.ingress.answer import Answer, Source
+from vcon_platform.ingress.door import Door
+from vcon_platform.ingress.opening import open_door, zone_of
+from vcon_platform.ingress.reports import report_of
+from vcon_platform.settings import Settings
+from vcon_platform.store.media_documents import write_document
+from vcon_platform.store.opening import Store, open_store
+from vcon_platform.store.originals import find_original, original_bytes
+from vcon_platform.vcon.export import ExportVersion, export
+from vcon_platform.vcon.faults import Fault, Rejected
+from vcon_platform.vcon.gates import canonical_uuid
+
+SPOOLED = 1 << 20
+"""Bytes of a request's body that are kept in memory; more goes to disk while it comes in."""
+_SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+
+class FindingOut(BaseModel):
+    """What a reader should know of a document that was kept."""
+
+    code: str
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the document.")
+    message: str
+
+
+class AnswerOut(BaseModel):
+    """What became of a posted document."""
+
+    uuid: str
+    outcome: str = Field(description="``created``, ``revised``, or ``known`` (these very bytes were kept already).")
+    revision: int
+    form: str = Field(description="``unsigned``, ``signed`` or ``encrypted``.")
+    state: str = Field(
+        description="``ready``, ``opaque`` (encrypted, no key), or ``parked`` (unknown critical extension)."
+    )
+    findings: list[FindingOut]
+    left_behind: int = Field(description="Analyses of the earlier revision that speak of what is not there any more.")
+
+
+class _Parts:
+    """The store and the door of this process, opened by the first request that needs them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store: Store | None = None
+        self._door: Door | None = None
+
+    @property
+    def store(self) -> Store:
+        self._store = self._store or open_store(self._settings)
+        return self._store
+
+    @property
+    def door(self) -> Door:
+        self._door = self._door or open_door(self._settings, self.store)
+        return self._door
+
+
+def router(settings: Settings, *guards: Any) -> APIRouter:
+    """The routes. Every one of them asks the ``guards`` first."""
+    routes = APIRouter(prefix="/v1/vcons", tags=["vCons"], dependencies=[Depends(guard) for guard in guards])
+    parts = _Parts(settings)
+
+    @routes.post(
+        "",
+        summary="Take a vCon in",
+        status_code=201,
+        openapi_extra={"requestBody": {"content": {"application/vcon": {}, "application/vcon+gzip": {}}}},
+        responses={
+            200: {"model": AnswerOut, "description": "Known: the same bytes (nothing done), or a new revision"},
+            202: {"model": AnswerOut, "description": "New, with findings; or it cannot be read, or not be processed"},
+            422: {"description": "Refused; each fault has a code, a JSON pointer and a sentence"},
+        },
+    )
+    async def post(
+        request: Request,
+        response: Response,
+        queue: Annotated[list[str], Query(description="Pipelines whose queues it enters; may be repeated.")] = [],  # noqa: B006
+        source: Annotated[
+            str, Query(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Names where it comes from.")
+        ] = "api",
+        strict: Annotated[bool, Query(description="Refuse what would otherwise be a finding.")] = False,
+    ) -> AnswerOut:
+        """The document is in the archive and in Redis when the answer is sent. A body of any size is streamed."""
+        with SpooledTemporaryFile(max_size=SPOOLED) as spool:
+            size = 0
+            async for piece in request.stream():
+                size += len(piece)
+                if size > settings.document_bytes:
+                    raise Rejected(_too_large(settings.document_bytes))
+                spool.write(piece)
+            spool.seek(0)
+            origin = Source(source, tuple(dict.fromkeys(queue)), strict, zone=zone_of(settings))
+            media_type = request.headers.get("content-type")
+            content = spool.read() if size <= SPOOLED else spool
+            answer = await run_in_threadpool(parts.door.take, content, origin, media_type=media_type)
+        response.status_code = answer.status
+        response.headers["Location"] = f"/v1/vcons/{answer.uuid}"
+        return _told(answer)
+
+    @routes.get("/{uuid}", summary="A vCon", response_class=StreamingResponse)
+    def get(
+        uuid: str,
+        version: Annotated[ExportVersion, Query(description="The form to write it in.")] = "current",
+        media: Annotated[bool, Query(description="False: long bodies stay references.")] = True,
+    ) -> StreamingResponse:
+        """The document with its bodies, streamed."""
+        vcon = parts.store.documents.read_one(_uuid(uuid))
+        data = vcon.data if version == "current" else export(vcon.data, version)
+        pieces = write_document(parts.store.media, data) if media else iter((vcon.to_bytes(),))
+        return _streamed(pieces, "application/vcon", {"ETag": f'"{vcon.revision}"'})
+
+    @routes.get("/{uuid}/original", summary="The bytes exactly as they were posted", response_class=StreamingResponse)
+    def original(
+        uuid: str,
+        revision: Annotated[
+            int | None, Query(ge=1, description="Which of the posted revisions; default: the last.")
+        ] = None,
+    ) -> StreamingResponse:
+        """Byte for byte what came, gzip included; ``Digest`` is its SHA-256."""
+        found = find_original(parts.store.archive, _uuid(uuid), revision=revision)
+        media_type = "application/vcon+gzip" if found.apart else "application/vcon"
+        return _streamed(original_bytes(found, parts.store.media), media_type, {"Digest": f"sha-256={found.sha256}"})
+
+    @routes.get("/{uuid}/report", summary="The conformance report")
+    def report(uuid: str) -> dict[str, Any]:
+        """What the current draft would say of the document that was posted last: schema errors, missing members,
+        external content, signature, and everything that was found while it was taken in."""
+        return report_of(parts.store, _uuid(uuid)).to_json()
+
+    return routes
+
+
+def _too_large(limit: int) -> Fault:
+    return Fault("too_large", "", f"the document has more than {limit} bytes; raise VCON_DOCUMENT_BYTES", 413)
+
+
+def _uuid(given: str) -> str:
+    uuid = canonical_uuid(given)
+    if uuid is None:
+        raise Problem(422, "bad_uuid", "The path must hold a uuid, such as 018f3a2b-4c5d-8e6f-9012-3456789abcde.")
+    return uuid
+
+
+def _streamed(pieces: Iterator[bytes], media_type: str, headers: dict[str, str]) -> StreamingResponse:
+    headers = {**_SAFE, **headers, "Content-Disposition": "attachment"}
+    return StreamingResponse(pieces, media_type=media_type, headers=headers)
+
+
+def _told(answer: Answer) -> AnswerOut:
+    return AnswerOut(
+        uuid=answer.uuid,
+        outcome=str(answer.outcome),
+        revision=answer.revision,
+        form=answer.form,
+        state=answer.state,
+        findings=[FindingOut(code=each.code, pointer=each.pointer, message=each.message) for each in answer.findings],
+        left_behind=answer.left_behind,
+    )

@@ -1,0 +1,276 @@
+"""``vcon-platform vcon``: vCons in and out of this installation, from the command line.
+
+Belongs here: files, arguments and printing. What happens to a vCon is the door's and the store's affair.
+"""
+
+from __future__ import annotations
+
+import json as json_text
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from vcon_platform.commands._shown import shown
+
+if TYPE_CHECKING:
+    from vcon_platform.ingress.answer import Answer
+    from vcon_platform.store.opening import Store
+    from vcon_platform.vcon.faults import Rejected
+
+app = typer.Typer(no_args_is_help=True, help="vCons in and out: add, show, search, and what is known of one.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Uuid = Annotated[str, typer.Argument(help="The vCon's uuid.")]
+
+
+def _store() -> Store:
+    from vcon_platform.settings import load_settings
+    from vcon_platform.store.opening import open_store
+
+    return open_store(load_settings())
+
+
+def _uuid(given: str) -> str:
+    from vcon_platform.vcon.gates import canonical_uuid
+
+    uuid = canonical_uuid(given.strip().removeprefix("vcon:"))
+    if uuid is None:
+        _give_up("That is no uuid. One looks like 018f2b6e-4c1d-8a52-9f7e-0d3c5b1a2e4f.")
+    return uuid
+
+
+def _give_up(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
+
+
+@app.command("add")
+def add(
+    files: Annotated[list[Path], typer.Argument(help="vCon files (JSON, gzip, signed, encrypted); - reads stdin.")],
+    queue: Annotated[
+        list[str] | None, typer.Option("--queue", "-q", help="A pipeline's queue; may be repeated.")
+    ] = None,
+    source: Annotated[str, typer.Option("--source", help="Names where they come from.")] = "cli",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse what would otherwise be a finding.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take vCons in: they are archived, stored, searchable and queued when this returns. Exits with 1 if any was
+    refused; the others are in."""
+    from vcon_platform.ingress.answer import Source
+    from vcon_platform.ingress.opening import open_door, zone_of
+    from vcon_platform.settings import load_settings
+    from vcon_platform.vcon.faults import Rejected
+
+    settings = load_settings()
+    door = open_door(settings, _store())
+    origin = Source(source, tuple(queue or ()), strict, zone=zone_of(settings))
+    refused = 0
+    for path in files:
+        with ExitStack() as held:
+            stream: IO[bytes] = sys.stdin.buffer if str(path) == "-" else held.enter_context(_opened(path))
+            try:
+                answer: Answer | Rejected = door.take(stream, origin)
+            except Rejected as rejected:
+                answer = rejected
+                refused += 1
+        _tell(path, answer, as_json)
+    raise typer.Exit(1 if refused else 0)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        _give_up(f"{path}: {error.strerror}")
+
+
+def _tell(path: Path, answer: Answer | Rejected, as_json: bool) -> None:
+    from vcon_platform.vcon.faults import Rejected
+
+    told = answer.faults if isinstance(answer, Rejected) else answer.findings
+    lines = [{"code": each.code, "pointer": each.pointer, "message": each.message} for each in told]
+    if as_json:
+        what: dict[str, Any] = {"file": str(path), "status": answer.status}
+        if isinstance(answer, Rejected):
+            what |= {"outcome": "refused", "faults": lines}
+        else:
+            what |= {
+                "outcome": str(answer.outcome),
+                "uuid": answer.uuid,
+                "revision": answer.revision,
+                "form": answer.form,
+                "state": answer.state,
+                "findings": lines,
+            }
+        typer.echo(json_text.dumps(what))
+        return
+    if isinstance(answer, Rejected):
+        typer.echo(f"{path}: refused", err=True)
+    else:
+        extra = "" if answer.state == "ready" else f", {answer.state}"
+        typer.echo(f"{path}: {answer.outcome} {answer.uuid}, revision {answer.revision}{extra}")
+    for line in lines:
+        typer.echo(f"  {line['pointer'] or '/'}  {line['code']}: {line['message']}", err=isinstance(answer, Rejected))
+
+
+@app.command("show")
+def show(
+    uuid: Uuid,
+    version: Annotated[str, typer.Option("--version", help="current, 0.4.0, 0.0.2, 0.0.1 or conserver.")] = "current",
+    references: Annotated[bool, typer.Option("--references", help="Leave long bodies in the media store.")] = False,
+) -> None:
+    """Write a vCon to stdout, bodies included."""
+    from vcon_platform.store.media_documents import write_document
+    from vcon_platform.vcon.export import VERSIONS, export
+
+    store, vcon = _read(uuid)
+    if version not in VERSIONS:
+        _give_up(f"There is no version {version!r}; there are {', '.join(VERSIONS)}.")
+    data = vcon.data if version == "current" else export(vcon.data, version)
+    if references:
+        import orjson
+
+        sys.stdout.buffer.write(orjson.dumps(data))
+    else:
+        sys.stdout.buffer.writelines(write_document(store.media, data))
+    sys.stdout.buffer.write(b"\n")
+
+
+def _read(uuid: str) -> tuple[Store, Any]:
+    store = _store()
+    return store, store.documents.read_one(_uuid(uuid))
+
+
+@app.command("original")
+def original(
+    uuid: Uuid,
+    revision: Annotated[
+        int | None, typer.Option("--revision", help="Which posted revision; default: the last.")
+    ] = None,
+) -> None:
+    """Write the bytes exactly as they were posted to stdout, gzip included."""
+    from vcon_platform.store.originals import find_original, original_bytes
+
+    store = _store()
+    found = find_original(store.archive, _uuid(uuid), revision=revision)
+    sys.stdout.buffer.writelines(original_bytes(found, store.media))
+
+
+@app.command("report")
+def report(uuid: Uuid, as_json: AsJson = False) -> None:
+    """Print the conformance report: what the current draft would say of the document as it was posted."""
+    from vcon_platform.ingress.reports import report_of
+
+    told = report_of(_store(), _uuid(uuid))
+    if as_json:
+        typer.echo(json_text.dumps(told.to_json()))
+        return
+    verdict = "conforms to" if told.conformant else "does not conform to"
+    typer.echo(f"vCon {_uuid(uuid)} {verdict} {told.schema}; signature: {told.signature}")
+    sections = {
+        "Schema": [(f"({each.of}) {each.pointer}", each.message) for each in told.schema_errors],
+        "Missing": [(each.pointer, f"{each.level} have {each.member}") for each in told.missing],
+        "Outside content": [
+            (each.pointer, f"{each.scheme}://{each.host}" + (f": {each.blocked}" if each.blocked else ""))
+            for each in told.external
+        ],
+        "Found while it was taken in": [(each.pointer, f"{each.code}: {each.message}") for each in told.warnings],
+    }
+    for title, lines in sections.items():
+        if lines:
+            typer.echo(f"\n{title}")
+            for pointer, message in lines:
+                typer.echo(f"  {pointer or '/'}  {message}")
+
+
+@app.command("turns")
+def turns_of(uuid: Uuid, as_json: AsJson = False) -> None:
+    """Print who said what, and when: the turn table, whoever transcribed it."""
+    from dataclasses import asdict
+
+    from vcon_platform.vcon.turns import turns
+
+    _, vcon = _read(uuid)
+    found = turns(vcon)
+    if as_json:
+        typer.echo(json_text.dumps([asdict(turn) for turn in found]))
+        return
+    table = Table(box=None, header_style="bold")
+    for header in ("dialog", "start", "who", "text"):
+        table.add_column(header, overflow="fold")
+    for turn in found:
+        who = "" if turn.party is None else f"party {turn.party}"
+        start = "" if turn.start is None else f"{turn.start:.1f}"
+        table.add_row(
+            "" if turn.dialog is None else str(turn.dialog), start, shown(who or turn.speaker or ""), shown(turn.text)
+        )
+    Console().print(table)
+
+
+@app.command("search")
+def search(
+    text: Annotated[str | None, typer.Argument(help='Words, and "phrases", of what was said or written.')] = None,
+    tel: Annotated[str | None, typer.Option(help="Number of a party, in any spelling, or an extension.")] = None,
+    mailto: Annotated[str | None, typer.Option(help="E-mail address of a party.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of a party.")] = None,
+    tag: Annotated[str | None, typer.Option(help="key:value")] = None,
+    analysis: Annotated[str | None, typer.Option(help="Type of an analysis, e.g. transcript.")] = None,
+    dialog: Annotated[str | None, typer.Option(help="Type of a dialog, e.g. recording.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="Where it came from.")] = None,
+    state: Annotated[str | None, typer.Option(help="ready, opaque or parked.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Created at or after, e.g. 2026-11-01 or 2026-11-01T09:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Created before.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Goes on where the page before ended.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find vCons that are all of what is asked, newest first."""
+    from vcon_platform.store.search import SearchIndex, SearchQuery
+
+    store = _store()
+    index = SearchIndex(store.client)
+    index.ensure()
+    query = SearchQuery(
+        text=text,
+        tel=tel,
+        mailto=mailto,
+        name=name,
+        tag=tag,
+        analysis=analysis,
+        dialog=dialog,
+        adapter=adapter,
+        state=state,
+        created_from=_moment(since),
+        created_to=_moment(until),
+        limit=limit,
+        cursor=cursor,
+    )
+    page = index.search(query)
+    if as_json:
+        typer.echo(json_text.dumps({"uuids": page.uuids, "cursor": page.cursor, "total": page.total}))
+        return
+    for uuid in page.uuids:
+        typer.echo(uuid)
+    more = f"; more: --cursor {page.cursor}" if page.cursor else ""
+    typer.echo(f"{len(page.uuids)} of {page.total}{more}", err=True)
+    if not page.complete:
+        typer.echo("The index is still being built: there may be more.", err=True)
+
+
+def _moment(text: str | None) -> Any:
+    from datetime import UTC, datetime
+
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        _give_up(f"{text!r} is no date and time; write 2026-11-01 or 2026-11-01T09:00:00Z.")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

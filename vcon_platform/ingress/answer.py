@@ -1,0 +1,60 @@
+"""What somebody who brings a document says of it, and is told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from enum import StrEnum
+
+from vcon_platform.vcon.faults import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a document comes from. ``name`` is the adapter's or the client's; it stands in ledger and search.
+
+    ``strict``: what is otherwise told as a finding refuses the document. ``require_signature``: so does any signature
+    state but valid. ``zone``: of dates that name none. ``meta`` is kept beside the document.
+    """
+
+    name: str
+    queues: tuple[str, ...] = ()
+    strict: bool = False
+    require_signature: bool = False
+    zone: tzinfo = UTC
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+class Outcome(StrEnum):
+    """What became of a document."""
+
+    CREATED = "created"
+    REVISED = "revised"
+    KNOWN = "known"
+    """These very bytes are kept already: nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A document that was taken in, durably: it is in the archive and in Redis.
+
+    ``parked``: critical extensions that this platform does not know; no pipeline gets such a vCon. ``left_behind``:
+    analyses of an earlier revision that speak of something the new content does not have any more.
+    """
+
+    uuid: str
+    outcome: Outcome
+    revision: int
+    form: str = "unsigned"
+    state: str = "ready"
+    findings: tuple[Finding, ...] = ()
+    parked: tuple[str, ...] = ()
+    left_behind: int = 0
+
+    @property
+    def status(self) -> int:
+        """The HTTP answer: 201 new and clean, 202 new with findings (or opaque, or parked), 200 known before."""
+        if self.outcome is not Outcome.CREATED:
+            return 200
+        return 202 if self.findings or self.state != "ready" else 201

@@ -1,0 +1,175 @@
+"""What a writer hands to the store, and what it is told: creations, commits, and the arguments of their scripts.
+
+Belongs here: plain values. Not here: writing them (``documents.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from vcon_platform.store.records import Original
+from vcon_platform.vcon.document import Append, Change, Vcon
+
+Argument = str | bytes | int | float
+
+
+class Created(StrEnum):
+    """What became of a new vCon."""
+
+    CREATED = "created"
+    KNOWN = "known"
+    """There is one of this uuid with other content; nothing was written."""
+    SAME = "same"
+    """These very bytes are kept already; nothing was written."""
+
+
+class Committed(StrEnum):
+    """What became of a commit."""
+
+    OK = "ok"
+    LOST = "lost"
+    """The batch's lease went to another run: nothing was written, the other one does the work."""
+    MISSING = "missing"
+    CONFLICT = "conflict"
+    """A member was to be replaced that somebody changed meanwhile: read again, change again, commit again."""
+
+
+class Restored(StrEnum):
+    """What became of putting a document back into Redis."""
+
+    RESTORED = "restored"
+    THERE = "there"
+    AHEAD = "ahead"
+    """Redis knows of a newer revision than the archive has: nothing was written."""
+    UNKNOWN = "unknown"
+    """The archive knows no such vCon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Content as somebody posted it: ``view`` is the migrated document (JSON), ``original`` what the archive needs to
+    give the exact bytes back."""
+
+    view: bytes
+    original: Original
+
+
+def posted_as_is(vcon: Vcon) -> Posted:
+    """A document that was made here and has no other form: its own bytes are the original."""
+    raw = vcon.to_bytes()
+    return Posted(view=raw, original=Original(hashlib.sha256(raw).hexdigest(), len(raw)))
+
+
+@dataclass(frozen=True, slots=True)
+class NewVcon:
+    """A vCon to be stored, the queues it enters and its ledger events (JSON each). ``meta`` is kept beside it."""
+
+    vcon: Vcon
+    queues: Sequence[str] = ()
+    events: Sequence[bytes] = ()
+    meta: Mapping[str, str] = field(default_factory=dict)
+    posted: Posted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowMark:
+    """A projection's row of a vCon changed: its day and new hash (empty: no row any more)."""
+
+    projection: str
+    day: str
+    uuid: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The lease under which a commit is allowed, and the job that it settles (empty: none yet)."""
+
+    batch_id: str
+    owner: str
+    job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One vCon's changes and everything that is to happen with them, or not at all.
+
+    ``posted``: new content of the same uuid takes the document's place, and ``vcon`` is that content with what is
+    carried over from before as its changes; ``vcon.revision`` is the revision that it takes the place of.
+    """
+
+    vcon: Vcon
+    fence: Fence | None = None
+    rows: Sequence[RowMark] = ()
+    pushes: Sequence[tuple[str, bytes]] = ()
+    channels: Sequence[str] = ()
+    events: Sequence[bytes] = ()
+    meta: Mapping[str, str] = field(default_factory=dict)
+    posted: Posted | None = None
+
+
+def revises(commit: Commit, vcon: Vcon) -> bool:
+    """True if the commit makes a revision of its document."""
+    return commit.posted is not None or bool(vcon.changes)
+
+
+def commit_arguments(
+    commit: Commit, vcon: Vcon, commit_id: str, live: int, search: Mapping[str, Argument], tokens: Iterable[str]
+) -> list[Argument]:
+    """ARGV of ``commit.lua`` for ``commit`` with the document in hand (``commit.vcon``, or a rebased one)."""
+    fence = commit.fence or Fence("", "")
+    argv: list[Argument] = [fence.owner, fence.job_id, vcon.revision, commit_id, live]
+    if commit.posted is not None:
+        argv += [created_seconds(vcon.data), 1, "put", "$", vcon.to_bytes()]
+    else:
+        argv += ["", len(vcon.changes)]
+        for change in vcon.changes:
+            if isinstance(change, Append):
+                argv += ["append", change.array, orjson.dumps(change.value)]
+            else:
+                path = f"$.{change.member}" if change.index is None else f"$.{change.member}[{change.index}]"
+                argv += ["put", path, orjson.dumps(change.value)]
+    argv += counted(commit.meta)
+    argv += counted(search)
+    named = list(tokens)
+    argv += [len(named), *named]
+    argv.append(len(commit.rows))
+    for row in commit.rows:
+        argv += [row.projection, row.day, row.uuid, row.hash]
+    argv.append(len(commit.pushes))
+    for target, entry in commit.pushes:
+        argv += [target, entry]
+    argv += [len(commit.channels), *commit.channels, vcon.uuid, event_array(commit.events)]
+    return argv
+
+
+def counted(pairs: Mapping[str, Any]) -> list[Argument]:
+    """The pairs behind their number, as the scripts take them."""
+    return [len(pairs), *(part for pair in pairs.items() for part in pair)]
+
+
+def event_array(events: Sequence[bytes]) -> bytes:
+    """Ledger events as one JSON array; nothing for none."""
+    return b"[" + b",".join(events) + b"]" if events else b""
+
+
+def created_seconds(data: Mapping[str, Any]) -> float:
+    """``created_at`` in epoch seconds, for the listing; 0 where it cannot be read (an opaque vCon)."""
+    try:
+        moment = datetime.fromisoformat(data["created_at"])
+    except (KeyError, TypeError, ValueError):
+        return 0.0
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def is_row(change: Change) -> bool:
+    """True for a projection's row, which nobody searches: most commits change nothing else."""
+    member = change.array if isinstance(change, Append) else change.member
+    return member == "attachments" and isinstance(change.value, dict) and change.value.get("purpose") == "projection"

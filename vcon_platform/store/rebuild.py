@@ -1,0 +1,78 @@
+"""Filling an empty Redis from the archive.
+
+Belongs here: the walk over the archive, and what is told of it. Not here: putting one document back
+(``documents.py``), queues (what waited when Redis was lost is found by whoever knows which pipelines had finished).
+
+It may be broken off and begun again at any time: what is there already is left as it is. Only when the walk is over is
+Redis declared to be this store's (``identity.py``); until then nothing new is let in, so that no conversation can be
+created a second time while its first life is still on its way back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from vcon_platform.store.commits import Restored, RowMark
+from vcon_platform.store.documents import DocumentStore
+from vcon_platform.store.identity import adopt
+from vcon_platform.store.records import RecordBroken
+from vcon_platform.vcon.document import Vcon
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+READERS = 8
+"""vCons read from the archive at once; with a remote object store the reading is waiting."""
+ROUND = 400
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What a rebuild did. ``broken``: uuid to why its records cannot be read; everything else went on."""
+
+    counts: Counter[Restored] = field(default_factory=Counter)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+def rebuild(
+    client: Redis,
+    documents: DocumentStore,
+    *,
+    marks: Callable[[Vcon], Sequence[RowMark]],
+    told: Callable[[str, Restored], object] = lambda _uuid, _what: None,
+) -> Rebuilt:
+    """Put every vCon of the archive back into Redis that it does not hold: document, meta, search inputs, listing,
+    references of media and rows of projections. ``told`` hears of each. Raises :class:`StoreUnavailable`."""
+    done = Rebuilt()
+    for uuid, what in _restored(documents, marks):
+        if isinstance(what, RecordBroken):
+            done.broken[uuid] = str(what)
+        else:
+            done.counts[what] += 1
+            told(uuid, what)
+    adopt(client, documents.archive.objects)
+    return done
+
+
+def _restored(
+    documents: DocumentStore, marks: Callable[[Vcon], Sequence[RowMark]]
+) -> Iterator[tuple[str, Restored | RecordBroken]]:
+    restore = partial(_restore_one, documents, marks)
+    with ThreadPoolExecutor(READERS, thread_name_prefix="rebuild") as readers:
+        for uuids in batched(documents.archive.uuids(), ROUND):
+            yield from zip(uuids, readers.map(restore, uuids), strict=True)
+
+
+def _restore_one(
+    documents: DocumentStore, marks: Callable[[Vcon], Sequence[RowMark]], uuid: str
+) -> Restored | RecordBroken:
+    try:
+        return documents.restore(uuid, marks)
+    except RecordBroken as broken:
+        return broken
