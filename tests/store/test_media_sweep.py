@@ -139,6 +139,16 @@ def test_a_rebuilt_redis_is_believed_again(media: MediaStore, redis_client: Redi
     assert sweep(media.objects, redis_client, timedelta(0), time.time() + HOUR) == Swept(kept=1)
 
 
+def test_a_redis_that_was_rebuilt_in_part_deletes_nothing(media: MediaStore, redis_client: Redis) -> None:
+    token = media.keep_chunks([b"of a vCon whose records cannot be read"])
+    redis_client.flushall()
+    adopt(redis_client, media.objects, complete=False)
+    assert media.keep_chunks([b"new ones are kept"])
+    with pytest.raises(StoreMismatch, match="rebuild was not complete"):
+        _sweep(media, redis_client, 40 * DAY)
+    assert obstore.head(media.objects, object_key(token))
+
+
 def test_a_redis_that_may_throw_references_away_deletes_nothing(media: MediaStore, redis_client: Redis) -> None:
     media.keep_chunks([b"orphan"])
     redis_client.config_set("maxmemory-policy", "allkeys-lru")

@@ -108,20 +108,24 @@ def begin_sweep(client: Redis, objects: ObjectStore) -> int:
         label = _read(objects)
         counted = int(cast("bytes | None", client.get(keys.STORE_SWEEPS)) or 0)
         if label is None or counted < label.sweeps:
-            raise StoreMismatch(f"Redis was put back to an older state than {describe(objects)}; {_CURE}")
+            raise StoreMismatch(
+                f"Redis knows less than {describe(objects)} holds: it was put back to an older state, or its last "
+                f"rebuild was not complete; {_CURE}"
+            )
         number = client.incr(keys.STORE_SWEEPS)
     _write(objects, _Label(store_id, number))
     return number
 
 
-def adopt(client: Redis, objects: ObjectStore) -> str:
+def adopt(client: Redis, objects: ObjectStore, *, complete: bool = True) -> str:
     """Make Redis carry the object store's id. Only for who just rebuilt Redis from it, references to media included:
-    this is the word that everything is known again."""
+    this is the word that everything is known again. ``complete=False``: not everything could be read; vCons may be
+    written again, but media are not swept before a later rebuild was complete."""
     label = _read(objects)
     if label is None:
         label = _Label(os.urandom(16).hex(), 0)
         _write(objects, label)
     with redis_explained():
-        client.set(keys.STORE_SWEEPS, label.sweeps)
+        client.set(keys.STORE_SWEEPS, label.sweeps if complete else label.sweeps - 1)
         client.set(keys.IDENTITY, label.id)
     return label.id
