@@ -28,15 +28,17 @@ LONGEST_POINTER = 256
 _BLOCK = 1 << 20
 _MAX_DIGITS = str(MAX_INTEGER).encode()
 _DOUBLE_DIGITS = 309  # an integer of more digits is beyond any double
-_SPACE = re.compile(rb"[ \t\n\r]*+")
-_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)((?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+)")
-_LITERAL = re.compile(rb"true|false|null")
-_INSIDE = (
+_SPACES = rb"[ \t\n\r]*+"
+_BEGUN = (  # a string without the quote that ends it; surrogates only in pairs
     rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u(?:[0-9a-cA-CefEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}'
     rb"|[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})))*+"
 )
-_STRING = re.compile(_INSIDE + b'"')
-_BEGINNING = re.compile(_INSIDE)
+_NUMBER = rb"-?(0|[1-9][0-9]*+)((?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+)"
+_SPACE = re.compile(_SPACES)
+_STRING = re.compile(_BEGUN + rb'"' + _SPACES)
+_BEGINNING = re.compile(_BEGUN)
+_MEMBER = re.compile(rb"(" + _BEGUN + rb'")' + _SPACES + rb":" + _SPACES)
+_SCALAR = re.compile(rb"(?:" + _BEGUN + rb'"|' + _NUMBER + rb"|true|false|null)" + _SPACES)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -72,40 +74,41 @@ class _Reader:
         self.not_utf8 = _first_not_utf8(raw)
 
     def read(self) -> None:
-        """Read it all; raises :class:`_Found`."""
+        """Read it all; raises :class:`_Found`. Between the steps ``place`` is never on white space."""
+        raw, keys = self.raw, self.keys
         place = self._skip(0)
-        if place == len(self.raw):
+        if place == len(raw):
             self._fault("empty_body", place, "nothing was sent; send one JSON object", places=False)
         while True:
             place = self._value(place)
-            while self.names:  # after a value: on to the next, or out of what ends here
-                place = self._skip(place)
-                following = self.raw[place : place + 1]
-                inside = self.keys[-1] is None
+            while keys:  # after a value: on to the next, or out of what ends here
+                following, in_array = raw[place : place + 1], keys[-1] is None
                 if following == b",":
                     self._count(place)
-                    place = self._next_element(place + 1) if inside else self._member(self._skip(place + 1))
+                    place = self._skip(place + 1)
+                    place = self._element(place) if in_array else self._member(place)
                     break
-                if following != (b"]" if inside else b"}"):
-                    self._unexpected(place, "a comma or the end of the " + ("array" if inside else "object"))
-                self.names.pop()
-                self.keys.pop()
-                place += 1
+                if following != (b"]" if in_array else b"}"):
+                    self._unexpected(place, "a comma or the end of the " + ("array" if in_array else "object"))
+                place = self._close(place)
             else:
                 break
-        place = self._skip(place)
-        if place < len(self.raw):
+        if place < len(raw):
             self._fault("trailing_data", place, "more follows the document{at}; send one document at a time")
         if self.not_utf8 is not None:
             self._not_utf8()
 
     def _value(self, place: int) -> int:
-        """The place after a value that has no other inside; else where the first inner one begins."""
+        """The place after a value, if it has none inside, or after the first that has none of those inside."""
         while True:
-            place = self._skip(place)
+            scalar = _SCALAR.match(self.raw, place)
+            if scalar is not None:
+                if self.not_utf8 is not None and self.not_utf8 < scalar.end():
+                    self._not_utf8()
+                if scalar.start(1) >= 0:
+                    self._number(scalar, place)
+                return scalar.end()
             first = self.raw[place : place + 1]
-            if first == b'"':
-                return self._string(place)
             if first == b"{":
                 self._open(place, set())
                 place = self._skip(place + 1)
@@ -117,11 +120,9 @@ class _Reader:
                 place = self._skip(place + 1)
                 if self.raw[place : place + 1] == b"]":
                     return self._close(place)
-                self._check_elements(place)
-            elif number := _NUMBER.match(self.raw, place):
-                return self._number(number, place)
-            elif literal := _LITERAL.match(self.raw, place):
-                return literal.end()
+                place = self._element(place)
+            elif first == b'"':
+                self._bad_string(place)
             else:
                 self._unexpected(place, "a value")
 
@@ -130,37 +131,35 @@ class _Reader:
         if len(self.names) >= self.limits.depth:
             most = self.limits.depth
             self._fault("too_deep", place, f"nested more than {most} deep{{at}}; flatten it or send it as a string")
-        self.names.append(0 if keys is None else b"")
+        self.names.append(-1 if keys is None else b"")
         self.keys.append(keys)
 
     def _close(self, place: int) -> int:
         self.names.pop()
         self.keys.pop()
-        return place + 1
+        return self._skip(place + 1)
 
-    def _next_element(self, place: int) -> int:
-        index = self.names[-1]
-        assert isinstance(index, int)  # noqa: S101 - for the type checker: arrays count
-        self.names[-1] = index + 1
-        self._check_elements(place)
+    def _element(self, place: int) -> int:
+        """The place of an array's next element, which is ``place``."""
+        index, most = self.names[-1], self.limits.elements
+        if isinstance(index, int):
+            self.names[-1] = index = index + 1
+            if index >= most:
+                self.names.pop()
+                self._fault("too_many_elements", place, f"an array of more than {most} elements; split it", 413)
         return place
 
-    def _check_elements(self, place: int) -> None:
-        index, most = self.names[-1], self.limits.elements
-        if isinstance(index, int) and index >= most:
-            self.names.pop()
-            self._fault("too_many_elements", place, f"an array of more than {most} elements; split it", 413)
-
     def _member(self, place: int) -> int:
-        """The place of a member's value."""
-        if self.raw[place : place + 1] != b'"':
-            self.names.pop()
-            self._unexpected(place, "a member's name in double quotes")
-        end = self._string(place)
-        name = self.raw[place + 1 : end - 1]
+        """The place of the value of an object's next member."""
+        member = _MEMBER.match(self.raw, place)
+        if member is None:
+            self._bad_member(place)
+        if self.not_utf8 is not None and self.not_utf8 < member.end():
+            self._not_utf8()
+        name = member[1]
         if b"\\" in name:
-            text: str = orjson.loads(self.raw[place:end])
-            name = text.encode()
+            text: str = orjson.loads(name)
+            name = b'"' + text.encode() + b'"'
         self.names[-1] = name
         keys = self.keys[-1]
         if keys is not None:
@@ -172,18 +171,16 @@ class _Reader:
             self.names.clear()
             most = self.limits.members
             self._fault("too_many_members", place, f"more than {most} members in the document; split it", 413)
-        colon = self._skip(end)
-        if self.raw[colon : colon + 1] != b":":
-            self._unexpected(colon, "a colon")
-        return colon + 1
+        return member.end()
 
-    def _string(self, place: int) -> int:
+    def _bad_member(self, place: int) -> NoReturn:
+        self.names.pop()
+        if self.raw[place : place + 1] != b'"':
+            self._unexpected(place, "a member's name in double quotes")
         string = _STRING.match(self.raw, place)
         if string is None:
             self._bad_string(place)
-        if self.not_utf8 is not None and self.not_utf8 < string.end():
-            self._not_utf8()
-        return string.end()
+        self._unexpected(string.end(), "a colon")
 
     def _bad_string(self, place: int) -> NoReturn:
         beginning = _BEGINNING.match(self.raw, place)
@@ -198,22 +195,18 @@ class _Reader:
             self._malformed(end, "half a surrogate pair in a string{at}; write both halves or neither")
         self._malformed(end, "a backslash in a string{at} escapes nothing that JSON knows; write it twice")
 
-    def _number(self, number: re.Match[bytes], place: int) -> int:
-        start, end = number.span()
-        if number.end(1) > number.start(1):
-            if float(number[0]) in (float("inf"), float("-inf")):
-                self._fault(
-                    "number_out_of_range", place, "a number{at} beyond what a double holds; write it as a string"
-                )
-            return end
-        start += self.raw[start : start + 1] == b"-"
-        digits = end - start
-        if digits > _DOUBLE_DIGITS or (digits == _DOUBLE_DIGITS and float(number[0]) in (float("inf"), float("-inf"))):
-            self._malformed(place, f"an integer of {digits} digits{{at}}; write it as a string")
-        if digits > len(_MAX_DIGITS) or (digits == len(_MAX_DIGITS) and self.raw[start:end] > _MAX_DIGITS):
-            message = "an integer{at} beyond 2^53-1, which other readers would round; write it as a string"
-            self._fault("big_integer", place, message, 422)
-        return end
+    def _number(self, number: re.Match[bytes], place: int) -> None:
+        digits = number.end(1) - number.start(1)
+        if number.end(2) > number.start(2):
+            if _is_infinite(self.raw[place : number.end(2)]):
+                message = "a number{at} beyond what a double holds; write it as a string"
+                self._fault("number_out_of_range", place, message)
+        elif digits >= len(_MAX_DIGITS):
+            if digits > _DOUBLE_DIGITS or (digits == _DOUBLE_DIGITS and _is_infinite(number[1])):
+                self._malformed(place, f"an integer of {digits} digits{{at}}; write it as a string")
+            if digits > len(_MAX_DIGITS) or number[1] > _MAX_DIGITS:
+                message = "an integer{at} beyond 2^53-1, which other readers would round; write it as a string"
+                self._fault("big_integer", place, message, 422)
 
     def _count(self, place: int) -> None:
         """One more value, empty arrays and objects counting twice: all that memory has to hold."""
@@ -250,6 +243,10 @@ class _Reader:
         raise _Found(Fault(code, _pointer(self.names), message.replace("{at}", at), status))
 
 
+def _is_infinite(number: bytes) -> bool:
+    return abs(float(number)) == float("inf")
+
+
 def _pointer(names: list[bytes | int]) -> str:
     """RFC 6901, of bounded length and fit to be printed."""
     pointer = "".join(f"/{_shown(name)}" for name in names[:LONGEST_POINTER])
@@ -259,7 +256,7 @@ def _pointer(names: list[bytes | int]) -> str:
 def _shown(name: bytes | int) -> str:
     if isinstance(name, int):
         return str(name)
-    text = name[: 4 * LONGEST_NAME + 4].decode("utf-8", "replace")
+    text = name[1:-1][: 4 * LONGEST_NAME + 4].decode("utf-8", "replace")  # without its quotes
     if len(text) > LONGEST_NAME:
         text = text[: LONGEST_NAME - 1] + "…"
     text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -5,10 +5,10 @@ out only for what is refused (``json_faults.py``); what the value means (``gates
 (``transport.py``).
 
 orjson parses, and refuses NaN, lone surrogates, anything but UTF-8 and anything after the value. It keeps the last of
-two equal members, and knows neither our caps nor big integers. These are checked at the speed of C, without a walk of
-the value: outside its strings a JSON text is brackets, commas, colons and numbers, which only have to be counted; and
-written out again, a value has as many strings as its text unless a member was dropped. Whatever looks wrong here is
-read again by ``json_faults.find``, slowly and exactly, which has the last word.
+two equal members, and knows neither our caps nor big integers. These are checked without touching every value: written
+out again, a value has as many quotes as its text unless a member was dropped; a big integer is a long run of digits;
+and only containers can nest. Whatever looks wrong here is read again by ``json_faults.find``, slowly and exactly, which
+has the last word.
 
 A byte order mark is taken off and told as a finding, on every path.
 """
@@ -28,8 +28,6 @@ from vcon_platform.vcon.limits import Limits
 BOM = b"\xef\xbb\xbf"
 
 _BLOCK = 1 << 18
-_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_AS_ARRAYS = bytes.maketrans(b"{}", b"[]")
 _AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _MAX_INTEGER = str(MAX_INTEGER).encode()
 _LONG = b"0" * len(_MAX_INTEGER)
@@ -56,83 +54,91 @@ def read_json(
         raw, came_at = raw[len(BOM) :], _after_bom(came_at)
         if findings is not None:
             findings.append(_BOM_STRIPPED)
-    outside, quotes = outside_strings(raw)
-    if not _over_caps(outside, limits):
+    if not _over_caps(raw, limits):
         try:
             value = orjson.loads(raw)
         except orjson.JSONDecodeError:
             pass
         else:
-            if not _suspicious(value, outside, quotes, limits) or not (fault := find(raw, limits, came_at)):
+            looks_well = not (_drops_members(raw, value) or _big_integer(raw) or _misshapen(raw, value, limits))
+            if looks_well or (fault := find(raw, limits, came_at)) is None:
                 return value
             raise Rejected(fault)
     raise Rejected(find(raw, limits, came_at) or unexplained())
 
 
-def outside_strings(raw: bytes) -> tuple[bytes, int]:
-    """What is left of a JSON text without its strings and their quotes, and how many quotes that were. Of a text that
-    is no JSON: something. Extra memory: the result and a few megabytes."""
+def _over_caps(raw: bytes, limits: Limits) -> bool:
+    """Whether more may become objects in memory than the caps allow. Looked at before parsing, since 64 MB of brackets
+    are gigabytes of lists; each value but the first comes after a comma or what it is in."""
+    if len(raw) < min(limits.members, limits.elements):
+        return False
+    outside = _outside_strings(raw)
+    values = outside.count(b",") + outside.count(b"[") + outside.count(b"{")
+    return outside.count(b":") > limits.members or values > limits.members + limits.elements
+
+
+def _drops_members(raw: bytes, value: Any) -> bool:
+    """Whether the parser left out members, as it does of two with one name."""
+    try:
+        written = orjson.dumps(value)
+    except orjson.JSONEncodeError:  # nested deeper than it writes
+        return True
+    if (
+        b"\\" in raw and b"\\u0022" in raw
+    ):  # a quote that is written as none: count only those that begin or end a string
+        raw, written = _without_escapes(raw), _without_escapes(written)
+    return raw.count(b'"') != written.count(b'"')
+
+
+def _big_integer(raw: bytes) -> bool:
+    """Whether there is an integer beyond 2^53-1."""
+    if _LONG not in raw.translate(_AS_ZEROS):
+        return False
+    for integer in _LONG_INTEGER.finditer(_outside_strings(raw)):
+        digits = integer[1]
+        if len(digits) > len(_MAX_INTEGER) or digits > _MAX_INTEGER:
+            return True
+    return False
+
+
+def _misshapen(raw: bytes, value: Any, limits: Limits) -> bool:
+    """Whether the value is nested too deep or has too long an array."""
+    if len(raw) <= limits.elements and raw.count(b"{") + raw.count(b"[") <= limits.depth:
+        return False
+    depth, level = 0, [value]
+    while level:
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if type(each) is dict else each)
+            if type(inner) is dict or type(inner) is list
+        ]
+        depth += 1
+        if depth > limits.depth or max(map(len, level), default=0) > limits.elements:
+            return True
+    return False
+
+
+def _outside_strings(raw: bytes) -> bytes:
+    """What is left of a JSON text without its strings and their quotes. Of a text that is no JSON: something. Extra
+    memory: the result and a few megabytes."""
     if len(raw) <= _BLOCK:
-        parts = _without_escapes(raw).split(b'"')
-        return b"".join(parts[::2]), len(parts) - 1
-    outside, quotes, start = bytearray(), 0, 0
+        return b"".join(_without_escapes(raw).split(b'"')[::2])
+    outside, inside, start = bytearray(), 0, 0
     while start < len(raw):
         end = start + _BLOCK
         if raw[end - 1 : end] == b"\\" and (run := _BACKSLASHES.match(raw, end)):
             end = run.end() + 1  # what the last backslash escapes stays with it
         parts = _without_escapes(raw[start:end]).split(b'"')
-        outside += b"".join(parts[quotes % 2 :: 2])
-        quotes += len(parts) - 1
+        outside += b"".join(parts[inside::2])
+        inside = (inside + len(parts) - 1) % 2
         start = end
-    return bytes(outside), quotes
+    return bytes(outside)
 
 
 def _without_escapes(text: bytes) -> bytes:
     """The text without escaped quotes and backslashes, so that every quote left begins or ends a string."""
     return text.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in text else text
-
-
-def _over_caps(outside: bytes, limits: Limits) -> bool:
-    """Whether the text is too deep, or holds more than may become objects in memory. Looked at before parsing, since
-    64 MB of brackets are gigabytes of lists."""
-    opened = outside.count(b"{") + outside.count(b"[")
-    if outside.count(b":") > limits.members or opened + outside.count(b",") > limits.members + limits.elements:
-        return True
-    if opened <= limits.depth:
-        return False
-    brackets = outside.translate(_AS_ARRAYS, _ALL_BUT_BRACKETS)
-    for _ in range(limits.depth):  # each time the innermost arrays go
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"")
-    return bool(brackets)
-
-
-def _suspicious(value: Any, outside: bytes, quotes: int, limits: Limits) -> bool:
-    """Whether a parsed text may hold a duplicate member, a big integer or an array that is too long."""
-    try:
-        if _without_escapes(orjson.dumps(value)).count(b'"') != quotes:
-            return True
-    except orjson.JSONEncodeError:  # nested deeper than it writes
-        return True
-    if _LONG in outside.translate(_AS_ZEROS):
-        for integer in _LONG_INTEGER.finditer(outside):
-            digits = integer[1]
-            if len(digits) > len(_MAX_INTEGER) or digits > _MAX_INTEGER:
-                return True
-    return outside.count(b",") >= limits.elements and _longest_array(value) > limits.elements
-
-
-def _longest_array(value: Any) -> int:
-    longest, waiting = 0, [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, list):
-            longest = max(longest, len(each))
-        else:
-            each = each.values()
-        waiting += [inner for inner in each if isinstance(inner, (dict, list))]
-    return longest
 
 
 def _after_bom(came_at: Callable[[int], int] | None) -> Callable[[int], int]:
