@@ -102,7 +102,7 @@ class Settings(BaseSettings):
         default=None,
         alias="VCON_TRUST_DIR",
         title="Trusted roots",
-        description="Folder of PEM certificates; signatures are checked against them. Unset: signatures are not judged.",
+        description="Folder of PEM certificates by which signatures are judged. Unset: none is judged.",
     )
     decryption_keys_dir: Path | None = Field(
         default=None,

@@ -64,7 +64,7 @@ class Posted:
 def posted_as_is(vcon: Vcon) -> Posted:
     """A document that was made here and has no other form: its own bytes are the original."""
     raw = vcon.to_bytes()
-    return Posted(view=raw, original=Original(hashlib.sha256(raw).hexdigest(), len(raw)))
+    return Posted(view=raw, original=Original(hashlib.sha256(raw).hexdigest(), len(raw), raw))
 
 
 @dataclass(frozen=True, slots=True)

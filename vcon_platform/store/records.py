@@ -67,6 +67,8 @@ class Record:
         """The record as the archive keeps it: a line of JSON that tells the parts' lengths, then the parts; zstd."""
         changes = orjson.dumps([change_to_json(change) for change in self.changes]) if self.changes else b""
         original = self.original
+        # A document that needed no migration is its own view, and is not written twice.
+        same = original is not None and original.skeleton == self.view
         header = {
             "format": FORMAT,
             "uuid": self.uuid,
@@ -77,12 +79,19 @@ class Record:
             "meta": self.meta,
             "original": None
             if original is None
-            else [original.sha256, original.size, original.splices, original.apart, len(original.skeleton)],
+            else [
+                original.sha256,
+                original.size,
+                original.splices,
+                original.apart,
+                None if same else len(original.skeleton),
+            ],
             "view": None if self.view is None else len(self.view),
             "changes": len(changes),
             "snapshot": None if self.snapshot is None else len(self.snapshot),
         }
-        parts = (self.view or b"", original.skeleton if original else b"", changes, self.snapshot or b"")
+        skeleton = original.skeleton if original is not None and not same else b""
+        parts = (self.view or b"", skeleton, changes, self.snapshot or b"")
         return bytes(_compressor().compress(b"".join((orjson.dumps(header), b"\n", *parts))))
 
     def document(self) -> bytes | None:
@@ -136,7 +145,7 @@ def read_record(raw: bytes) -> Record:
         original = None
         if header["original"] is not None:
             sha256, size, splices, apart, length = header["original"]
-            skeleton = part(length) or b""
+            skeleton = (view or b"") if length is None else part(length) or b""
             original = Original(sha256, size, skeleton, tuple(tuple(splice) for splice in splices), apart)
         changes = part(header["changes"])
         snapshot = part(header["snapshot"])
