@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.vcon.certificates import CERTS, NOW, YEAR, Held, key_usage, made, rsa_key
@@ -143,6 +144,22 @@ def test_a_span_that_ends_before_it_starts_meets_nothing() -> None:
 
 def test_bytes_that_are_no_certificate_have_no_signer() -> None:
     assert signer((b"\x30\x03\x02\x01\x01",), Trust((ROOT.certificate,))) is None
+
+
+def test_a_certificate_written_in_another_way_names_the_same_signer() -> None:
+    """An ECDSA signature (r, s) is as good as (r, -s): whoever has a certificate can make another one of it."""
+    certificate = LEAF.certificate
+    r, s = decode_dss_signature(certificate.signature)
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    other = encode_dss_signature(r, order - s)
+    start = certificate.public_bytes(Encoding.DER).index(certificate.tbs_certificate_bytes)
+    inner = certificate.public_bytes(Encoding.DER)[start : -len(certificate.signature) - 3]
+    body = inner + b"\x03" + bytes([len(other) + 1]) + b"\x00" + other
+    der = b"\x30\x82" + len(body).to_bytes(2) + body
+    twin = x509.load_der_x509_certificate(der)
+    assert twin != certificate
+    assert _trusts(DIVISION, Held(twin, None))
+    assert fingerprint(twin) == fingerprint(certificate)
 
 
 def test_trust_is_read_from_a_folder(tmp_path: Path) -> None:

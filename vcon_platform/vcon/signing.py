@@ -85,9 +85,9 @@ class SigningError(PlatformError):
 class Verified:
     """What the signatures of one document say.
 
-    ``signer``: fingerprint of the leaf certificate (SHA-256, hex) of a valid signature. ``payload``: the vCon's bytes
-    (or its gzip), not yet through any gate. ``header_uuids``: every uuid the headers name; hints that the payload's
-    uuid overrules and must equal. ``span``: when the valid signature's chain is good."""
+    ``signer``: ``trust.fingerprint`` of whoever made a valid signature. ``payload``: the vCon's bytes (or its gzip), not
+    yet through any gate. ``header_uuids``: every uuid the headers name; hints that the payload's uuid overrules and
+    must equal. ``span``: when the valid signature's chain is good."""
 
     state: SignatureState
     signer: str | None

@@ -10,6 +10,7 @@ is no revocation list; a root that is no longer to be trusted is taken out of th
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,7 +69,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Whose signature it would be. ``fingerprint``: of the leaf certificate. ``spans``: when the chain was good, one
+    """Whose signature it would be. ``fingerprint``: of the leaf's key. ``spans``: when the chain was good, one
     for each way from the leaf to a trusted certificate; empty where nobody vouches for it. In each the leaf is fit to
     sign documents and the others to issue certificates; whether a time lies in it is the caller's to judge."""
 
@@ -80,13 +81,10 @@ class Signer:
 def load_trust(source: Path | Iterable[Path], *, require_ca: bool = True) -> Trust:
     """Trust in every certificate of a folder (``*.pem``, ``*.crt``, ``*.cer``) or of the named files, all PEM, several
     in one file allowed. Raises :class:`TrustError` where one cannot be read or none is there."""
-    roots: dict[str, Certificate] = {}
-    for path in pem_files(source, _SUFFIXES):
-        for certificate in load_chain(path):
-            roots.setdefault(fingerprint(certificate), certificate)
+    roots = dict.fromkeys(certificate for path in pem_files(source, _SUFFIXES) for certificate in load_chain(path))
     if not roots:
         raise TrustError("no trusted certificate was found; put the roots there as PEM (*.pem, *.crt, *.cer)")
-    return Trust(tuple(roots.values()), require_ca)
+    return Trust(tuple(roots), require_ca)
 
 
 def pem_files(source: Path | Iterable[Path], suffixes: tuple[str, ...]) -> list[Path]:
@@ -111,10 +109,15 @@ def load_chain(source: Path | bytes) -> tuple[Certificate, ...]:
 
 
 def fingerprint(certificate: Certificate) -> str:
-    """SHA-256 of the certificate's bytes, lower-case hex: how a signer is named in documents and rules."""
-    from cryptography.hazmat.primitives import hashes
+    """SHA-256 of the certificate's public key (its SubjectPublicKeyInfo), lower-case hex: how a signer is named.
 
-    return certificate.fingerprint(hashes.SHA256()).hex()
+    Not of the certificate: its issuer's signature can be written in several ways by anybody, so that one certificate
+    has many hashes, and a document could be made to look like another signer's. A renewed certificate keeps its name
+    as long as its key."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(key).hexdigest()
 
 
 def signer(chain: tuple[bytes, ...], trust: Trust) -> Signer | None:
