@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.processors.support import TWO_CHANNELS, WHICH_PRODUCT, encoded, m4a, sound
-from vcon_platform.processors.audio import SAMPLE_RATE, AudioError, container_kind, decode
+from vcon_platform.processors.audio import SAMPLE_RATE, AudioError, decode
+from vcon_platform.vcon.probe import demuxer
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n"
 
@@ -98,7 +99,7 @@ def test_what_is_no_audio_is_refused_with_a_short_reason_of_ours(data: bytes) ->
 
 
 def test_a_playlist_has_no_kind_whatever_it_is_called() -> None:
-    assert container_kind(PLAYLIST) is None
+    assert demuxer(PLAYLIST[:16]) is None
 
 
 def test_longer_audio_than_allowed_is_refused_by_what_is_decoded() -> None:

@@ -1,7 +1,8 @@
 """Recorded bytes become samples: 16 kHz, 16 bit, one array per channel.
 
 Belongs here: which kinds of recording are read, the limits, and one sentence for everything that can be wrong with
-one. Not here: what is said in it (``speech.py``), or whose channel is whose (``transcribe.py``).
+one. Not here: which demuxer reads which first bytes (``vcon/probe.py``), what is said in it (``speech.py``), or whose
+channel is whose (``transcribe.py``).
 
 Recordings come from outside, so nothing about them is believed. The kind is told by the first bytes and the demuxer
 of exactly that kind is used, never FFmpeg's guess: a playlist that calls itself audio would otherwise make FFmpeg
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vcon_platform.errors import PlatformError
+from vcon_platform.vcon.probe import demuxer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,31 +54,6 @@ class Audio:
         return len(self.channels[0]) / SAMPLE_RATE
 
 
-# Where the magic stands, what it is, the only demuxer that is then allowed.
-_KINDS: tuple[tuple[int, bytes, str], ...] = (
-    (8, b"WAVE", "wav"),
-    (0, b"ID3", "mp3"),
-    (0, b"OggS", "ogg"),
-    (0, b"fLaC", "flac"),
-    (4, b"ftyp", "mov"),
-    (0, b"\x1a\x45\xdf\xa3", "matroska"),
-    (0, b"#!AMR", "amr"),
-    (0, b".snd", "au"),
-    (8, b"AIFF", "aiff"),
-    (8, b"AIFC", "aiff"),
-)
-
-
-def container_kind(data: bytes) -> str | None:
-    """FFmpeg's name for the container these bytes are, judged by their first bytes; None: none that is read."""
-    for offset, magic, kind in _KINDS:
-        if data[offset : offset + len(magic)] == magic:
-            return kind
-    if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0:  # an MPEG frame without a tag before it
-        return "aac" if data[1] & 0x06 == 0 else "mp3"
-    return None
-
-
 def decode(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Audio:
     """Decode a recording: WAV (also G.711 and GSM), MP3, Ogg, FLAC, M4A/MP4, WebM, AMR, AU, AIFF.
 
@@ -87,7 +64,7 @@ def decode(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Audio:
         raise AudioError("it is empty")
     if len(data) > MAX_BYTES:
         raise AudioError(f"it is larger than {MAX_BYTES // 1024**2} MB")
-    kind = container_kind(data)
+    kind = demuxer(data[:16])
     if kind is None:
         raise AudioError("its first bytes are those of no audio format that is read here")
     try:
