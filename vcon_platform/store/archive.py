@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from vcon_platform.store.objects import explained
 from vcon_platform.store.records import Record, RecordBroken, read_record
 from vcon_platform.vcon.document import Append, Vcon
 
@@ -108,14 +109,16 @@ class Archive:
     def _put(self, record: Record) -> None:
         import obstore
 
-        obstore.put(self.objects, _path(record), record.to_bytes(), use_multipart=False)
+        with explained(self.objects):
+            obstore.put(self.objects, _path(record), record.to_bytes(), use_multipart=False)
 
     def forget(self, records: Iterable[Record]) -> None:
         """Delete records whose commit was refused: they never came true."""
         import obstore
 
         if paths := [_path(record) for record in records]:
-            obstore.delete(self.objects, paths)
+            with explained(self.objects):
+                obstore.delete(self.objects, paths)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -124,22 +127,24 @@ class Archive:
         import obstore
 
         last = ""
-        for chunk in obstore.list(self.objects, ROOT):
-            for meta in chunk:
-                uuid = meta["path"].split("/")[-2]
-                if uuid != last:
-                    last = uuid
-                    yield uuid
+        with explained(self.objects):
+            for chunk in obstore.list(self.objects, ROOT):
+                for meta in chunk:
+                    uuid = meta["path"].split("/")[-2]
+                    if uuid != last:
+                        last = uuid
+                        yield uuid
 
     def refs(self, uuid: str) -> list[Ref]:
         """Every record of a vCon, by revision."""
         import obstore
 
+        with explained(self.objects):
+            paths = [meta["path"] for chunk in obstore.list(self.objects, prefix(uuid)) for meta in chunk]
         found = []
-        for chunk in obstore.list(self.objects, prefix(uuid)):
-            for meta in chunk:
-                revision, _, commit = meta["path"].rsplit("/", 1)[-1].removesuffix(".zst").partition("-")
-                found.append(Ref(int(revision), commit, meta["path"]))
+        for path in paths:
+            revision, _, commit = path.rsplit("/", 1)[-1].removesuffix(".zst").partition("-")
+            found.append(Ref(int(revision), commit, path))
         return sorted(found)
 
     def load(self, ref: Ref) -> Record:
@@ -147,7 +152,8 @@ class Archive:
         import obstore
 
         try:
-            raw = bytes(obstore.get(self.objects, ref.path).bytes())
+            with explained(self.objects):
+                raw = bytes(obstore.get(self.objects, ref.path).bytes())
         except FileNotFoundError:
             raise RecordBroken(f"{ref.path} is gone from the archive") from None
         try:

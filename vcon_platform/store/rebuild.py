@@ -56,7 +56,7 @@ def rebuild(
         else:
             done.counts[what] += 1
             told(uuid, what)
-    adopt(client, documents.archive.objects)
+    adopt(client, documents.archive.objects, complete=not done.broken)
     return done
 
 
