@@ -85,7 +85,7 @@ class SigningError(PlatformError):
 class Verified:
     """What the signatures of one document say.
 
-    ``signer``: ``trust.fingerprint`` of whoever made a valid signature. ``payload``: the vCon's bytes (or its gzip), not
+    ``signer``: ``trust.fingerprint`` of whoever made a valid signature. ``payload``: the vCon's bytes (or gzip), not
     yet through any gate. ``header_uuids``: every uuid the headers name; hints that the payload's uuid overrules and
     must equal. ``span``: when the valid signature's chain is good."""
 
