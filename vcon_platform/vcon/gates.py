@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
-
 from vcon_platform.vcon.dates import from_epoch, read_date, written
 from vcon_platform.vcon.notes import Notes
 
@@ -163,24 +161,6 @@ def _bad_parties(value: Any, count: int) -> Iterator[tuple[int, ...]]:
 
 def _bad_index(place: str, what: str, count: int, notes: Notes) -> None:
     notes.fault("bad_index", place, f"it must be the index of one of the {count} elements of /{what}")
-
-
-# --- tags ------------------------------------------------------------------------------------------------------
-
-
-def are_tags(body: Any) -> bool:
-    """Whether every item of a tags attachment is a tag: key:value with a key, in a list or an object, either of them
-    perhaps as JSON in a string. Reading them is ``tags.py``'s."""
-    if type(body) is str:
-        try:
-            body = orjson.loads(body)
-        except ValueError:
-            return False
-    if type(body) is dict:
-        return all(key.strip() for key in body)
-    return type(body) is list and all(
-        type(item) is str and item.partition(":")[0].strip() and ":" in item for item in body
-    )
 
 
 # --- what is missing -------------------------------------------------------------------------------------------

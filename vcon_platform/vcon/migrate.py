@@ -17,7 +17,6 @@ from typing import Any
 
 from vcon_platform.vcon.faults import Fault, Rejected
 from vcon_platform.vcon.gates import (
-    are_tags,
     canonical_uuid,
     check_date,
     check_indexes,
@@ -27,6 +26,7 @@ from vcon_platform.vcon.gates import (
 from vcon_platform.vcon.migrate_content import content, is_empty, rename, rename_mimetype, same_mediatype
 from vcon_platform.vcon.migrate_dialog import dialog, drop_nulls
 from vcon_platform.vcon.notes import VERSIONS, Notes
+from vcon_platform.vcon.tags import read_body
 
 ARRAYS = ("parties", "dialog", "analysis", "attachments")
 
@@ -274,7 +274,7 @@ def _attachment(item: Any, index: int, notes: Notes) -> None:
     if "dialog" in item:
         check_indexes(item["dialog"], notes.dialogs, "dialog", f"{place}/dialog", notes)
     content(item, place, notes)
-    if purpose == "tags" and "body" in item and not are_tags(item["body"]):
+    if purpose == "tags" and "body" in item and read_body(item["body"]).bad:
         notes.finding(
             "bad_tag_items", f"{place}/body", "some of it is no key:value; it is left out of the tags", strict=False
         )

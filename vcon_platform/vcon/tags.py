@@ -99,7 +99,12 @@ def _opened(body: Any) -> Any:
 def _scalar(value: Any) -> str | None:
     if isinstance(value, str):
         return value.strip()
-    return orjson.dumps(value).decode() if isinstance(value, bool | int | float) else None
+    if isinstance(value, bool | int | float):
+        try:
+            return orjson.dumps(value).decode()
+        except TypeError:  # more digits than any parser of ours lets in
+            return None
+    return None
 
 
 # --- writing ---------------------------------------------------------------------------------------------------
