@@ -1,0 +1,198 @@
+"""Search: vCons by who took part, what they are, when they were and what was said, newest first.
+
+Promises:
+
+- what was written is found by the very next question: the hashes are written together with the document, and RediSearch
+  reads them at once;
+- all conditions hold of everything that is found; nothing found is an empty page;
+- pages neither skip nor repeat a vCon when others arrive or go between them, also where thousands have the same time;
+- while the index is being built (the first time, or after a restart of Redis) a page says that it may lack something;
+- no question holds up Redis for long: of a question with very many answers only the stretch of time is sorted that
+  holds the page.
+
+Belongs here: running a question. Not here: its language (``search_query.py``), the index (``search_index.py``), listing
+without a condition, which needs no index (``listing.py``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from vcon_platform.errors import PlatformError
+from vcon_platform.store import search_index, search_refresh
+from vcon_platform.store.connection import explain, explained
+from vcon_platform.store.paging import Page, Place, checked_limit, from_cursor, to_cursor
+from vcon_platform.store.search_fields import INPUTS
+from vcon_platform.store.search_index import ALIAS, IndexState
+from vcon_platform.store.search_query import Asked, SearchQuery, asked
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+FEW = 2_000
+"""Answers that are sorted as a whole: about 2 ms. Of more, the stretch of time with the page is found first."""
+SLOWEST = 5_000
+"""Milliseconds that one command may take. RediSearch runs on Redis' only thread."""
+_KIND = "s"
+
+
+class SearchTooSlow(PlatformError):
+    """A question took longer than ``SLOWEST``; what was found by then is not given, for it may be the wrong page."""
+
+
+class SearchIndex:
+    """Asks and keeps the index of one Redis. ``region`` (ISO 3166, ``US``) is where numbers without a country code are
+    at home. ``wait``: seconds that a question waits for an index that is being built."""
+
+    def __init__(self, client: Redis, *, region: str | None = None, wait: float = 2.0) -> None:
+        self._client = client
+        self._region = region
+        self._wait = wait
+        self._looked = 0.0
+
+    def ensure(self, wait: float = 60.0) -> IndexState:
+        """See :func:`search_index.ensure`. To be called when a process starts; asking does what is left of it."""
+        return search_index.ensure(self._client, wait)
+
+    def reindex(self, read: search_refresh.Read, uuids: Iterable[str] | None = None) -> search_refresh.Refreshed:
+        """See :func:`search_refresh.refresh`."""
+        return search_refresh.refresh(self._client, read, uuids, region=self._region)
+
+    def search(self, query: SearchQuery) -> Page:
+        """The vCons that fit, newest ``created_at`` first (by uuid where it is the same). Raises
+        :class:`CursorRefused`, :class:`QueryRefused`, :class:`SearchTooSlow`, :class:`StoreUnavailable`."""
+        limit = checked_limit(query.limit)
+        after = None if query.cursor is None else from_cursor(_KIND, query.cursor)
+        question = asked(query, self._region)
+        if question is None:
+            return Page((), None, 0)
+        total, complete = self._count(question)
+        places = self._places(question, after, limit + 1, few=total <= FEW) if total else []
+        cursor = to_cursor(_KIND, places[limit - 1]) if len(places) > limit else None
+        return Page(tuple(place.name for place in places[:limit]), cursor, total, complete)
+
+    def _count(self, question: Asked) -> tuple[int, bool]:
+        """How many there are, and whether the index knew all vCons when it was asked."""
+        deadline = time.monotonic() + self._wait
+        while True:
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.execute_command("FT.INFO", ALIAS)  # type: ignore[no-untyped-call]
+            _ask(pipeline, "FT.SEARCH", question, question.between(question.low, question.high), "LIMIT", 0, 0)
+            _ask(pipeline, "FT.SEARCH", _NONE, f"@v:[-inf ({INPUTS}]", "LIMIT", 0, 0)
+            with explained():
+                replies = pipeline.execute(raise_on_error=False)
+            found, counted, outdated = replies
+            if any(map(search_index.is_missing, replies)):  # Redis was emptied: the first index answers at once
+                self.ensure(max(0.0, deadline - time.monotonic()))
+                continue
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise _explained(reply) from reply
+            state = search_index.state_of(search_index.members(found))
+            if state is not None and not state.current:
+                self._finish()
+            total = _total(counted)
+            complete = state is not None and not state.indexing and _total(outdated) == 0
+            if complete or time.monotonic() >= deadline or (state is not None and not state.indexing):
+                return total, complete
+            time.sleep(search_index.POLL)
+
+    def _finish(self) -> None:
+        """An older version answers: see, now and then, whether ours is ready."""
+        now = time.monotonic()
+        if now - self._looked > 1:
+            self._looked = now
+            self.ensure(0)
+
+    def _places(self, question: Asked, after: Place | None, count: int, *, few: bool) -> list[Place]:
+        """The next ``count`` places after ``after``: stretch by stretch of time, each with enough answers for what is
+        still missing, unless their places are those of the page before."""
+        places: list[Place] = []
+        high = question.high
+        if after is not None:
+            high = int(after.time) if high is None else min(int(after.time), high)
+        while True:
+            missing = count - len(places)
+            low = None if few else self._time_of(question, high, missing + (after is not None))
+            places += self._sorted(question, question.low if low is None else low, high, after, missing)
+            if low is None or len(places) == count:
+                return places
+            high, after = low - 1, None
+            if question.low is not None and high < question.low:
+                return places
+
+    def _time_of(self, question: Asked, high: int | None, number: int) -> int | None:
+        """The time of the ``number``-th newest answer; None: there are not that many."""
+        import redis
+
+        text = question.between(question.low, high)
+        order = ("SORTBY", "created", "DESC", "RETURN", 1, "created", "LIMIT", number - 1, 1)
+        try:
+            # Dialect 4 reads the times from the newest on and stops when it has enough.
+            reply = _ask(self._client, "FT.SEARCH", question, text, *order, dialect=4)
+        except redis.ResponseError:
+            return None  # a server without it: everything is sorted, which takes longer and gives the same
+        rows = _rows(reply)
+        return int(float(rows[0]["created"])) if rows else None
+
+    def _sorted(
+        self, question: Asked, low: int | None, high: int | None, after: Place | None, count: int
+    ) -> list[Place]:
+        """The first ``count`` places after ``after`` of what was created between these milliseconds."""
+        import redis
+
+        behind: tuple[str, ...] = ()
+        if after is not None:
+            behind = ("FILTER", f"@created < {int(after.time)} || @uuid > '{after.name}'")
+        order = ("SORTBY", 4, "@created", "DESC", "@uuid", "ASC", "MAX", count, "LIMIT", 0, count)
+        load = ("LOAD", 2, "@created", "@uuid")
+        try:
+            reply = _ask(self._client, "FT.AGGREGATE", question, question.between(low, high), *load, *behind, *order)
+        except redis.RedisError as error:
+            raise _explained(error) from error
+        return [Place(float(row["created"]), row["uuid"]) for row in _rows(reply)]
+
+
+_NONE = Asked((), (), None, None)
+
+
+def _ask(client: Any, command: str, question: Asked, text: str, *rest: str | int, dialect: int = 2) -> Any:
+    params = ("PARAMS", len(question.params), *question.params) if question.params else ()
+    reply = client.execute_command(command, ALIAS, text, *rest, *params, "TIMEOUT", SLOWEST, "DIALECT", dialect)
+    return _in_time(reply)
+
+
+def _in_time(reply: Any) -> Any:
+    """Many servers answer with a part of the truth when the time is up, and a warning (on RESP3 connections)."""
+    if isinstance(reply, Mapping) and any(b"imeout" in warning for warning in reply.get(b"warning", ())):
+        raise _too_slow()
+    return reply
+
+
+def _too_slow() -> SearchTooSlow:
+    return SearchTooSlow("this search takes too long: ask for a shorter time, or for rarer words")
+
+
+def _explained(error: Exception) -> PlatformError:
+    return _too_slow() if "timeout limit" in str(error).lower() else explain(error)
+
+
+def _total(reply: Any) -> int:
+    if isinstance(reply, Mapping):
+        return int(_in_time(reply)[b"total_results"])
+    return int(reply[0])
+
+
+def _rows(reply: Any) -> list[dict[str, str]]:
+    """The members that an answer gives of each document."""
+    if isinstance(reply, Mapping):
+        found: Sequence[Any] = [row.get(b"extra_attributes", {}) for row in reply[b"results"]]
+    else:
+        found = [row for row in reply[1:] if isinstance(row, list)]
+    return [
+        {name: search_index.text(value) for name, value in search_index.members(row).items()}
+        for row in cast("list[Any]", found)
+    ]
