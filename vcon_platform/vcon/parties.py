@@ -100,7 +100,9 @@ def identities(party: Mapping[str, Any], *, region: str | None = None) -> Identi
 
 
 def _joined(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
-    return (*known, *(value for value in more if value not in known)) if known else more
+    if not known or not more:
+        return known or more
+    return known + tuple([value for value in more if value not in known])
 
 
 def _own_extension(value: Any) -> tuple[str, ...]:
