@@ -8,8 +8,9 @@ from __future__ import annotations
 import json as json_text
 import sys
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 from rich.console import Console
@@ -18,14 +19,28 @@ from rich.table import Table
 from vcon_platform.commands._shown import shown
 
 if TYPE_CHECKING:
-    from vcon_platform.ingress.answer import Answer
+    from collections.abc import Iterator
+
+    from vcon_platform.ingress.answer import Answer, Source
+    from vcon_platform.ingress.door import Door
     from vcon_platform.store.opening import Store
+    from vcon_platform.vcon.export import ExportVersion
     from vcon_platform.vcon.faults import Rejected
 
 app = typer.Typer(no_args_is_help=True, help="vCons in and out: add, show, search, and what is known of one.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Uuid = Annotated[str, typer.Argument(help="The vCon's uuid.")]
+
+
+class Version(StrEnum):
+    """The forms that ``show`` writes."""
+
+    CURRENT = "current"
+    V040 = "0.4.0"
+    V002 = "0.0.2"
+    V001 = "0.0.1"
+    CONSERVER = "conserver"
 
 
 def _store() -> Store:
@@ -51,7 +66,9 @@ def _give_up(message: str) -> NoReturn:
 
 @app.command("add")
 def add(
-    files: Annotated[list[Path], typer.Argument(help="vCon files (JSON, gzip, signed, encrypted); - reads stdin.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="vCon files (JSON, gzip, signed, encrypted, .vconz); -: stdin.")
+    ],
     queue: Annotated[
         list[str] | None, typer.Option("--queue", "-q", help="A pipeline's queue; may be repeated.")
     ] = None,
@@ -67,19 +84,34 @@ def add(
     from vcon_platform.vcon.faults import Rejected
 
     settings = load_settings()
-    door = open_door(settings, _store())
+    store = _store()
+    door = open_door(settings, store)
     origin = Source(source, tuple(queue or ()), strict, zone=zone_of(settings))
     refused = 0
     for path in files:
         with ExitStack() as held:
             stream: IO[bytes] = sys.stdin.buffer if str(path) == "-" else held.enter_context(_opened(path))
-            try:
-                answer: Answer | Rejected = door.take(stream, origin)
-            except Rejected as rejected:
-                answer = rejected
-                refused += 1
-        _tell(path, answer, as_json)
+            for name, answer in _taken(door, store, path, stream, origin):
+                refused += isinstance(answer, Rejected)
+                _tell(name, answer, as_json)
     raise typer.Exit(1 if refused else 0)
+
+
+def _taken(
+    door: Door, store: Store, path: Path, stream: IO[bytes], origin: Source
+) -> Iterator[tuple[str, Answer | Rejected]]:
+    """What became of a file's document, or of each document of a bundle."""
+    from vcon_platform.ingress.bundles import take_bundle
+    from vcon_platform.vcon.faults import Rejected
+
+    try:
+        if path.suffix == ".vconz":
+            for name, answer in take_bundle(door, store.media, stream, origin):
+                yield f"{path}:{name}", answer
+        else:
+            yield str(path), door.take(stream, origin)
+    except Rejected as rejected:
+        yield str(path), rejected
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -89,13 +121,13 @@ def _opened(path: Path) -> IO[bytes]:
         _give_up(f"{path}: {error.strerror}")
 
 
-def _tell(path: Path, answer: Answer | Rejected, as_json: bool) -> None:
+def _tell(path: str, answer: Answer | Rejected, as_json: bool) -> None:
     from vcon_platform.vcon.faults import Rejected
 
     told = answer.faults if isinstance(answer, Rejected) else answer.findings
     lines = [{"code": each.code, "pointer": each.pointer, "message": each.message} for each in told]
     if as_json:
-        what: dict[str, Any] = {"file": str(path), "status": answer.status}
+        what: dict[str, Any] = {"file": path, "status": answer.status}
         if isinstance(answer, Rejected):
             what |= {"outcome": "refused", "faults": lines}
         else:
@@ -121,17 +153,15 @@ def _tell(path: Path, answer: Answer | Rejected, as_json: bool) -> None:
 @app.command("show")
 def show(
     uuid: Uuid,
-    version: Annotated[str, typer.Option("--version", help="current, 0.4.0, 0.0.2, 0.0.1 or conserver.")] = "current",
+    version: Annotated[Version, typer.Option("--version", help="The form to write it in.")] = Version.CURRENT,
     references: Annotated[bool, typer.Option("--references", help="Leave long bodies in the media store.")] = False,
 ) -> None:
     """Write a vCon to stdout, bodies included."""
     from vcon_platform.store.media_documents import write_document
-    from vcon_platform.vcon.export import VERSIONS, export
+    from vcon_platform.vcon.export import export
 
     store, vcon = _read(uuid)
-    if version not in VERSIONS:
-        _give_up(f"There is no version {version!r}; there are {', '.join(VERSIONS)}.")
-    data = vcon.data if version == "current" else export(vcon.data, version)
+    data = vcon.data if version is Version.CURRENT else export(vcon.data, cast("ExportVersion", version.value))
     if references:
         import orjson
 
@@ -232,7 +262,8 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find vCons that are all of what is asked, newest first."""
-    from vcon_platform.store.search import SearchIndex, SearchQuery
+    from vcon_platform.store.search import SearchIndex
+    from vcon_platform.store.search_query import SearchQuery
 
     store = _store()
     index = SearchIndex(store.client)

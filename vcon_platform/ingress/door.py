@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 import orjson
 
 from vcon_platform.ingress.answer import Answer, Outcome, Source
+from vcon_platform.ingress.beside import Beside
 from vcon_platform.ingress.media import keep_bodies
 from vcon_platform.ledger.events import EventKind, LedgerEvent
 from vcon_platform.store import keys
@@ -75,21 +76,34 @@ class Door:
         self._media = media
         self._doorway = doorway or Doorway()
 
-    def take(self, content: bytes | IO[bytes], source: Source, *, media_type: str | None = None) -> Answer:
+    def take(
+        self,
+        content: bytes | IO[bytes],
+        source: Source,
+        *,
+        media_type: str | None = None,
+        beside: Beside | None = None,
+    ) -> Answer:
         """Take one document in. When this returns it is archived and stored, whatever dies next. A stream is read in
-        pieces: memory does not depend on the recording's size. Raises :class:`Rejected` (nothing is stored; the same
-        bytes are refused again), or PlatformError when Redis or the object store is away (try again later)."""
-        [answer] = self.take_many([content], source, media_type=media_type)
+        pieces: memory does not depend on the recording's size. ``beside``: what came with it in a bundle. Raises
+        :class:`Rejected` (nothing is stored; the same bytes are refused again), or PlatformError when Redis or the
+        object store is away (try again later)."""
+        [answer] = self.take_many([content], source, media_type=media_type, beside=beside)
         if isinstance(answer, Rejected):
             raise answer
         return answer
 
     def take_many(
-        self, contents: Iterable[bytes | IO[bytes]], source: Source, *, media_type: str | None = None
+        self,
+        contents: Iterable[bytes | IO[bytes]],
+        source: Source,
+        *,
+        media_type: str | None = None,
+        beside: Beside | None = None,
     ) -> Iterator[Answer | Rejected]:
         """Take many documents in, in pipelines; answers in their order. One that is refused harms no other."""
         for chunk in batched(contents, CHUNK):
-            prepared = [self._prepared_or_refused(content, source, media_type) for content in chunk]
+            prepared = [self._prepared_or_refused(content, source, media_type, beside) for content in chunk]
             good = [each for each in prepared if isinstance(each, _Prepared)]
             outcomes = self._documents.create(self._new(each, source) for each in good)
             for each in prepared:
@@ -115,11 +129,11 @@ class Door:
     # --- through the gates --------------------------------------------------------------------------------------
 
     def _prepared_or_refused(
-        self, content: bytes | IO[bytes], source: Source, media_type: str | None
+        self, content: bytes | IO[bytes], source: Source, media_type: str | None, beside: Beside | None
     ) -> _Prepared | Rejected:
         try:
             with self._open(content, media_type) as opened:
-                return self._prepared(opened, source)
+                return self._prepared(opened, source, beside)
         except Rejected as rejected:
             return rejected
 
@@ -147,11 +161,13 @@ class Door:
             spool_dir=self._doorway.spool_dir,
         )
 
-    def _prepared(self, opened: Opened, source: Source) -> _Prepared:
+    def _prepared(self, opened: Opened, source: Source, beside: Beside | None) -> _Prepared:
         with receive(opened.value, self._policy(source), skeleton=opened.skeleton) as received:
             findings = (*opened.findings, *received.findings)
             if source.strict and (refusing := [each for each in findings if each.strict]):
                 raise Rejected(*(Fault(each.code, each.pointer, each.message) for each in refusing))
+            if beside is not None:
+                beside.join(received)
             keep_bodies(received.data, self._media)
         if opened.gzipped:  # nobody can make these bytes again from parts
             raw = opened.raw
