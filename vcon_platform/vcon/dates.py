@@ -110,10 +110,11 @@ def from_epoch(number: float, earliest: float, latest: float) -> Moment | None:
 
 
 def written(at: datetime) -> str:
-    """A timezone-aware time as RFC 3339: ``Z`` for UTC, a fraction only if there is one."""
+    """A timezone-aware time as RFC 3339: ``Z`` for UTC, no more of a fraction than there is."""
     if (at.utcoffset() or timedelta()) % timedelta(minutes=1):
         at = at.astimezone(UTC)
-    return at.isoformat().replace("+00:00", "Z")
+    timespec = "milliseconds" if at.microsecond and at.microsecond % 1000 == 0 else "auto"
+    return at.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def seconds_of(at: datetime) -> float:

@@ -236,7 +236,7 @@ def _analysis(item: Any, index: int, notes: Notes) -> None:
     if not _OLD_ANALYSIS.isdisjoint(item):
         for old, new in (("vendor_schema", "schema"), ("schema_version", "schema"), ("vendor_product", "product")):
             rename(item, old, new, place, notes)
-        if "body" not in item and "url" not in item:
+        if "body" not in item and not item.get("url"):
             rename(item, "transcript", "body", place, notes)
         notes.older("0.0.1")
     kind = item.get("type")
