@@ -57,7 +57,7 @@ def _recording(size: int, seed: int = 0) -> dict[str, Any]:
 
 
 def _original(store: Store, uuid: str, revision: int | None = None) -> bytes:
-    return b"".join(original_bytes(find_original(store.archive, uuid, revision=revision), store.media))
+    return b"".join(original_bytes(find_original(store.documents, uuid, revision=revision), store.media))
 
 
 def _events(client: Redis) -> list[dict[str, Any]]:
@@ -107,7 +107,7 @@ def test_a_strict_source_refuses_it_and_stores_nothing(door: Door, store: Store)
     with pytest.raises(Rejected, match="created_at_derived"):
         door.take(orjson.dumps(document), Source("test", strict=True))
     assert store.client.keys("*") == []
-    assert list(store.archive.uuids()) == []
+    assert list(store.archive.walk()) == []
 
 
 def test_what_is_refused_names_every_place(door: Door) -> None:

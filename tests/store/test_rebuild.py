@@ -149,6 +149,19 @@ def test_a_record_that_never_came_true_is_passed_over_where_redis_knows(
     assert (store.read_one(uuid).revision, store.read_one(uuid).analysis) == (1, [])
 
 
+def test_a_redis_that_lost_its_newest_writes_is_brought_up_to_date(store: DocumentStore, redis_client: Redis) -> None:
+    uuid = _create(store)
+    backup = {key: redis_client.dump(key) for key in (keys.document(uuid), keys.meta(uuid))}
+    store.update(uuid, lambda vcon: vcon.append("analysis", {"type": "summary"}))
+    after = store.read_one(uuid)
+    for key, value in backup.items():
+        assert value is not None
+        redis_client.restore(key, 0, value, replace=True)  # type: ignore[arg-type]
+    assert rebuild(redis_client, store, marks=row_marks).counts == {Restored.RESTORED: 1}
+    again = store.read_one(uuid)
+    assert (again.data, again.revision, again.commit) == (after.data, after.revision, after.commit)
+
+
 def test_long_histories_are_read_back_from_a_snapshot(store: DocumentStore, redis_client: Redis) -> None:
     uuid = _create(store)
     for number in range(40):

@@ -8,17 +8,25 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from vcon_platform import __version__
-from vcon_platform.api import health
+from vcon_platform.api import health, vcons
+from vcon_platform.api.auth import key_required
+from vcon_platform.api.problems import add_problems
+from vcon_platform.services.files import ensure_secret
 from vcon_platform.settings import Settings, load_settings
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Build the application for ``settings`` (default: read now). Nothing is connected until a request needs it."""
+    """Build the application for ``settings`` (default: read now). Nothing is connected until a request needs it. The
+    API's key is made at first start, in the file ``secrets/api_key`` of the data folder."""
+    chosen = settings or load_settings()
     app = FastAPI(
         title="vcon-platform",
         version=__version__,
         summary="Conversations in, rows out.",
-        description="So far: is this installation able to work? The interactive documentation is this page.",
+        description="vCons in and out. Every route but `/health` wants the header `Authorization: Bearer KEY`; the key "
+        "is in the file `secrets/api_key` of the data folder. The interactive documentation is this page.",
     )
-    app.include_router(health.router(settings or load_settings()))
+    add_problems(app)
+    app.include_router(health.router(chosen))
+    app.include_router(vcons.router(chosen, key_required(ensure_secret(chosen, "api_key"))))
     return app

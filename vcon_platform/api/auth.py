@@ -9,18 +9,20 @@ import hmac
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from vcon_platform.api.problems import Problem
+
+_bearer = HTTPBearer(auto_error=False, description="The key in the file secrets/api_key of the data folder.")
 
 
 def key_required(key: str) -> Callable[..., None]:
     """A dependency that lets a request pass only with ``Authorization: Bearer {key}``."""
     wanted = key.encode()
 
-    def check(authorization: Annotated[str, Header()] = "") -> None:
-        scheme, _, given = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), wanted):
+    def check(given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> None:
+        if given is None or not hmac.compare_digest(given.credentials.encode(), wanted):
             raise Problem(
                 401,
                 "key_required",

@@ -136,7 +136,7 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
         ] = None,
     ) -> StreamingResponse:
         """Byte for byte what came, gzip included; ``Digest`` is its SHA-256."""
-        found = find_original(parts.store.archive, _uuid(uuid), revision=revision)
+        found = find_original(parts.store.documents, _uuid(uuid), revision=revision)
         media_type = "application/vcon+gzip" if found.apart else "application/vcon"
         return _streamed(original_bytes(found, parts.store.media), media_type, {"Digest": f"sha-256={found.sha256}"})
 

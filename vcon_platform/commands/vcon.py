@@ -187,7 +187,7 @@ def original(
     from vcon_platform.store.originals import find_original, original_bytes
 
     store = _store()
-    found = find_original(store.archive, _uuid(uuid), revision=revision)
+    found = find_original(store.documents, _uuid(uuid), revision=revision)
     sys.stdout.buffer.writelines(original_bytes(found, store.media))
 
 

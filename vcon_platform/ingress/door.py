@@ -219,7 +219,7 @@ class Door:
                     )
                 )
             theirs = orjson.loads(prepared.posted.view)
-            last = self._documents.archive.original(uuid)
+            last = self._documents.history(uuid).posted()
             posted = orjson.loads(last.view) if last is not None and last.view is not None else {}
             changes, left = carried_over(posted, current.data, theirs)
             vcon = Vcon(theirs, current.revision, changes, commit=current.commit)

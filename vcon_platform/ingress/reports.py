@@ -17,8 +17,7 @@ from vcon_platform.vcon.faults import Finding
 
 def report_of(store: Store, uuid: str) -> Report:
     """The report on what was posted last under this uuid. Raises :class:`Missing`."""
-    meta, history = store.documents.meta(uuid), store.archive.history(uuid)
-    posted = next((each for each in reversed(history.records) if each.view is not None), None) if history else None
+    meta, posted = store.documents.meta(uuid), store.documents.history(uuid).posted()
     if posted is None or posted.view is None:
         raise Missing(f"vCon {uuid} is not in the store")
     meta = {**posted.meta, **meta}

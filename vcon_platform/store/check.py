@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import orjson
 
 from vcon_platform.store import keys
-from vcon_platform.store.archive import Archive, History
+from vcon_platform.store.archive import Archive, History, Ref, Tip
 from vcon_platform.store.connection import explained
 from vcon_platform.store.media import MediaError, MediaStore, tokens_of
 from vcon_platform.store.originals import original_bytes
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 ROUND = 100
+_REBUILD = "Run 'vcon-platform store rebuild'."
 UNDER_WAY = timedelta(minutes=10)
 """A record younger than this may belong to a commit that is just being made."""
 
@@ -65,9 +66,9 @@ class Difference:
 def check(client: Redis, archive: Archive, media: MediaStore, *, deep: bool = False) -> Iterator[Difference | str]:
     """Compare everything with everything. Gives each difference, and the uuid of each vCon that was looked at (so that
     a caller can show how far it is). ``deep``: read every medium and put every original together again."""
-    for uuids in batched(archive.uuids(), ROUND):
-        for uuid, seen in zip(uuids, _seen(client, uuids), strict=True):
-            yield from _compared(archive, media, uuid, seen, deep)
+    for found in batched(archive.walk(), ROUND):
+        for (uuid, refs), seen in zip(found, _seen(client, [uuid for uuid, _ in found]), strict=True):
+            yield from _compared(archive, media, uuid, refs, seen, deep)
             yield uuid
     for key in cast("Iterator[bytes]", client.scan_iter(match=keys.document("*"), count=1000)):
         uuid = key.decode().removeprefix(keys.document(""))
@@ -105,12 +106,15 @@ def _seen(client: Redis, uuids: Sequence[str]) -> list[_Seen]:
     ]
 
 
-def _compared(archive: Archive, media: MediaStore, uuid: str, seen: _Seen, deep: bool) -> Iterator[Difference]:
+def _compared(
+    archive: Archive, media: MediaStore, uuid: str, refs: Sequence[Ref], seen: _Seen, deep: bool
+) -> Iterator[Difference]:
     def told(fault: Fault, message: str) -> Difference:
         return Difference(uuid, fault, message)
 
     try:
-        history = archive.history(uuid, tip=seen.commit)
+        tip = Tip(seen.revision, seen.commit) if seen.revision is not None else None
+        history = archive.history(uuid, tip=tip, refs=refs)
         if history is None:
             return
         vcon = history.vcon()
@@ -119,19 +123,11 @@ def _compared(archive: Archive, media: MediaStore, uuid: str, seen: _Seen, deep:
         return
     if history.gap:
         yield told(Fault.GAP, "a revision is missing from the archive. Restore it from a backup of the object store.")
-    yield from (told(Fault.ORPHAN, message) for message in _orphans(history))
+    yield from (told(fault, message) for fault, message in _orphans(history))
     if seen.revision is None:
         yield told(Fault.NOT_IN_REDIS, "Redis knows nothing of it. Run 'vcon-platform store rebuild'.")
     elif seen.revision != vcon.revision:
-        yield told(
-            Fault.REVISION,
-            f"Redis is at revision {seen.revision}, the archive at {vcon.revision}. "
-            + (
-                "Redis lost its newest writes: delete its key and run 'vcon-platform store rebuild'."
-                if seen.revision < vcon.revision
-                else "The archive lost objects: restore them from a backup of the object store."
-            ),
-        )
+        yield told(Fault.REVISION, f"Redis is at revision {seen.revision}, the archive at {vcon.revision}. {_REBUILD}")
     elif seen.document is None:
         yield told(Fault.EXPIRED, "its document left Redis; it is read from the archive when somebody wants it.")
     elif orjson.loads(seen.document) != vcon.data:
@@ -143,11 +139,15 @@ def _compared(archive: Archive, media: MediaStore, uuid: str, seen: _Seen, deep:
     yield from (told(fault, message) for fault, message in _media(history, media, tokens_of(vcon.data), deep))
 
 
-def _orphans(history: History) -> Iterator[str]:
-    if not history.orphans:
+def _orphans(history: History) -> Iterator[tuple[Fault, str]]:
+    """Records that Redis knows nothing of: it lost them, or they never came true."""
+    if not history.orphans or datetime.now(UTC) - datetime.fromisoformat(history.tip.at) < UNDER_WAY:
         return
-    if datetime.now(UTC) - datetime.fromisoformat(history.tip.at) > UNDER_WAY:
-        yield f"{len(history.orphans)} records are of commits that never came true (a writer died). They do no harm."
+    newer = history.orphans[-1].revision - history.tip.revision
+    if newer > 0:
+        yield Fault.REVISION, f"the archive is {newer} revisions ahead: Redis lost its newest writes. {_REBUILD}"
+    else:
+        yield Fault.ORPHAN, f"{len(history.orphans)} records never came true (their writer died). They do no harm."
 
 
 def _media(history: History, media: MediaStore, tokens: set[str], deep: bool) -> Iterator[tuple[Fault, str]]:

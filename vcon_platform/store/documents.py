@@ -26,7 +26,7 @@ import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.store import keys, scripts
-from vcon_platform.store.archive import SNAPSHOT_EVERY, Archive, meta_of, new_commit
+from vcon_platform.store.archive import SNAPSHOT_EVERY, Archive, History, Ref, Tip, meta_of, new_commit
 from vcon_platform.store.commits import (
     Argument,
     Commit,
@@ -189,14 +189,21 @@ class DocumentStore:
         documents: dict[str, Vcon] = {}
         for chunk in batched(uuids, CHUNK):
             absent = self._read_chunk(chunk, documents)
-            restored = [uuid for uuid in absent if self.restore(uuid) is not Restored.UNKNOWN]
-            self._read_chunk(restored, documents)
+            if absent:
+                restored = [uuid for uuid, tip in absent.items() if tip is not None and self._read_through(uuid, tip)]
+                self._read_chunk(restored, documents)
+                if len(restored) < len(absent):  # Redis knows every vCon, unless it was emptied: then say that
+                    identify(self._client, self.archive.objects)
         return documents
 
-    def _read_chunk(self, chunk: Sequence[str], documents: dict[str, Vcon]) -> list[str]:
-        """Read what Redis has; gives the others."""
+    def _read_through(self, uuid: str, tip: Tip) -> bool:
+        return self.restore(uuid, tip=tip) is not Restored.UNKNOWN
+
+    def _read_chunk(self, chunk: Sequence[str], documents: dict[str, Vcon]) -> dict[str, Tip | None]:
+        """Read the documents that Redis has; gives the others, with their newest revision where Redis knows that."""
+        absent: dict[str, Tip | None] = {}
         if not chunk:
-            return []
+            return absent
         pipeline = self._client.pipeline(transaction=True)
         for uuid in chunk:
             # The bare path: one JSON text, no array around it, and no parsing by redis-py.
@@ -204,11 +211,10 @@ class DocumentStore:
             pipeline.hmget(keys.meta(uuid), ("revision", "commit", "sealed"))
         with explained():
             replies = pipeline.execute()
-        absent = []
         for position, uuid in enumerate(chunk):
             raw, (revision, commit, sealed) = replies[2 * position], replies[2 * position + 1]
             if raw is None:
-                absent.append(uuid)
+                absent[uuid] = Tip(int(revision), commit.decode()) if revision and commit else None
                 continue
             documents[uuid] = Vcon(
                 orjson.loads(raw),
@@ -246,12 +252,37 @@ class DocumentStore:
                 else:
                     yield uuid, orjson.loads(raw) if raw is not None else []
 
-    def restore(self, uuid: str, marks: Callable[[Vcon], Sequence[RowMark]] = lambda _: ()) -> Restored:
-        """Put a document back into Redis as the archive has it. ``marks`` tells which rows of projections its history
-        left (needed where Redis lost everything). Raises :class:`RecordBroken`, :class:`StoreUnavailable`."""
+    def tip(self, uuid: str) -> Tip | None:
+        """The newest revision that Redis knows; None where it knows none."""
         with explained():
-            tip = cast("bytes | None", self._client.hget(keys.meta(uuid), "commit"))
-        history = self.archive.history(uuid, tip=(tip or b"").decode())
+            found = cast("list[bytes | None]", self._client.hmget(keys.meta(uuid), ["revision", "commit"]))
+        revision, commit = found
+        return Tip(int(revision), commit.decode()) if revision and commit else None
+
+    def history(self, uuid: str) -> History:
+        """What the archive knows of a vCon that Redis knows. Raises :class:`Missing`, :class:`RecordBroken`."""
+        tip = self.tip(uuid)
+        history = self.archive.history(uuid, tip=tip) if tip is not None else None
+        if history is None:
+            raise Missing(f"vCon {uuid} is not in the store")
+        return history
+
+    def restore(
+        self,
+        uuid: str,
+        *,
+        tip: Tip | None = None,
+        refs: Sequence[Ref] | None = None,
+        marks: Callable[[Vcon], Sequence[RowMark]] = lambda _: (),
+    ) -> Restored:
+        """Put a document back into Redis as the archive has it, or bring it up to what the archive has.
+
+        ``tip``: its newest revision, where Redis is to be believed about that, else ``refs``: its records. ``marks``
+        tells which rows of projections its history left (needed where Redis lost everything). Raises
+        :class:`RecordBroken`, :class:`StoreUnavailable`."""Put a document back into Redis as the archive has it, or bring it up to what the archive has. ``tip``: its
+        newest revision, where Redis is to be believed about that, else ``refs``: its records. ``marks`` tells which rows of projections its history left (needed where Redis
+        lost everything). Raises :class:`RecordBroken`, :class:`StoreUnavailable`."""
+        history = self.archive.history(uuid, tip=tip, refs=refs)
         if history is None:
             return Restored.UNKNOWN
         vcon = history.vcon()
@@ -319,7 +350,8 @@ class DocumentStore:
         told = [(each, _outcome(each, reply[0])) for each, reply in zip(waiting, replies, strict=False)]
         self.archive.forget(each.record for each, outcome in told if outcome is not Committed.OK and each.record)
         for each, outcome in told:
-            if outcome is Committed.MISSING and self.restore(each.vcon.uuid) is not Restored.UNKNOWN:
+            uuid = each.vcon.uuid
+            if outcome is Committed.MISSING and (tip := self.tip(uuid)) is not None and self._read_through(uuid, tip):
                 yield each, None
             else:
                 yield each, outcome

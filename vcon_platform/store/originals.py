@@ -9,16 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from vcon_platform.store.archive import Archive
-from vcon_platform.store.documents import Missing
+from vcon_platform.store.documents import DocumentStore, Missing
 from vcon_platform.store.media import MediaError, MediaStore
 from vcon_platform.store.records import Original
 from vcon_platform.vcon.bodies import Splice, remake
 
 
-def find_original(archive: Archive, uuid: str, *, revision: int | None = None) -> Original:
+def find_original(documents: DocumentStore, uuid: str, *, revision: int | None = None) -> Original:
     """The original that was posted last, or as this revision. Raises :class:`Missing`."""
-    record = archive.original(uuid, posted=revision)
+    record = documents.history(uuid).posted(revision)
     if record is None or record.original is None:
         which = "" if revision is None else f" as revision {revision}"
         raise Missing(f"the archive has no content that was posted{which} for vCon {uuid}")

@@ -3,9 +3,10 @@
 Belongs here: the walk over the archive, and what is told of it. Not here: putting one document back
 (``documents.py``), queues (what waited when Redis was lost is found by whoever knows which pipelines had finished).
 
-It may be broken off and begun again at any time: what is there already is left as it is. Only when the walk is over is
-Redis declared to be this store's (``identity.py``); until then nothing new is let in, so that no conversation can be
-created a second time while its first life is still on its way back.
+It may be broken off and begun again at any time: what is there already is left as it is. A Redis that only lost its
+newest writes is brought up to date (a writer that died between archive and Redis may then be heard after all). Only
+when the walk is over is Redis declared to be this store's (``identity.py``); until then nothing new is let in, so that
+no conversation can be created a second time while its first life is still on its way back.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING
 
+from vcon_platform.store.archive import Ref
 from vcon_platform.store.commits import Restored, RowMark
 from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.identity import adopt
@@ -65,14 +67,18 @@ def _restored(
 ) -> Iterator[tuple[str, Restored | RecordBroken]]:
     restore = partial(_restore_one, documents, marks)
     with ThreadPoolExecutor(READERS, thread_name_prefix="rebuild") as readers:
-        for uuids in batched(documents.archive.uuids(), ROUND):
-            yield from zip(uuids, readers.map(restore, uuids), strict=True)
+        for found in batched(documents.archive.walk(), ROUND):
+            yield from zip((uuid for uuid, _ in found), readers.map(restore, found), strict=True)
 
 
 def _restore_one(
-    documents: DocumentStore, marks: Callable[[Vcon], Sequence[RowMark]], uuid: str
+    documents: DocumentStore, marks: Callable[[Vcon], Sequence[RowMark]], found: tuple[str, list[Ref]]
 ) -> Restored | RecordBroken:
+    uuid, refs = found
     try:
-        return documents.restore(uuid, marks)
+        tip = documents.tip(uuid)
+        if tip is not None and tip.revision < refs[-1].revision:
+            tip = None  # what Redis lost in a power cut was told to somebody, and is to come true after all
+        return documents.restore(uuid, tip=tip, refs=refs, marks=marks)
     except RecordBroken as broken:
         return broken

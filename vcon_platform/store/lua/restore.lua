@@ -1,11 +1,12 @@
--- Put a document back that the archive has and Redis has not (it expired, or Redis was emptied). Never overwrites.
+-- Bring a document up to a revision that the archive has and Redis has not: it expired, Redis was emptied, or lost its
+-- newest writes. Never goes back.
 -- KEYS: document, meta, search, listing
 -- ARGV: uuid, document, revision, created_at in seconds, seconds the document stays in Redis (0 = for good), then
 --   n meta: (member, value); n search: (member, value); n media: token; n rows: (projection, day, hash)
 -- Gives {"restored"}; or, having changed nothing: {"there"}, {"ahead", revision} Redis knows of a newer revision.
 local revision = redis.call('HGET', KEYS[2], 'revision')
 if revision and tonumber(revision) > tonumber(ARGV[3]) then return {'ahead', revision} end
-if redis.call('EXISTS', KEYS[1]) == 1 then return {'there'} end
+if redis.call('EXISTS', KEYS[1]) == 1 and (not revision or revision == ARGV[3]) then return {'there'} end
 local uuid, at = ARGV[1], 6
 local function take()
   at = at + 1
