@@ -3,7 +3,7 @@
     python benchmarks/search.py [--documents N] [--rounds N] [--text-bytes N]
 
 Starts a Redis of its own, fills it with search hashes of generated conversations, and asks. Prints one JSON object:
-milliseconds (p50, p95, p99) by kind of question, the index' memory, what making a hash costs, and how long a write takes
+milliseconds (p50, p95, p99) by kind of question, memory of the index, what making a hash costs, how long a write takes
 alone, during searches and while a new version of the index is being built (Redis has one thread: a long answer is
 everybody's wait).
 """

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +16,15 @@ import redis
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+from tests.support import document_store
 from vcon_platform.store import keys, search, search_index, search_refresh
+from vcon_platform.store.commits import Created, NewVcon
+from vcon_platform.store.connection import StoreUnavailable
 from vcon_platform.store.paging import CursorRefused, Page, QueryRefused
-from vcon_platform.store.search import SearchIndex
+from vcon_platform.store.search import SearchIndex, SearchTooSlow
 from vcon_platform.store.search_fields import INPUTS, fields
 from vcon_platform.store.search_query import MOST_WORDS, SearchQuery
 from vcon_platform.store.search_text import token, words
@@ -193,6 +201,18 @@ def test_a_vcon_whose_document_left_redis_is_found(index: SearchIndex, redis_cli
     uuid = _keep(redis_client, data)
     redis_client.delete(keys.document(uuid))
     assert _found(index, name="Ann") == {uuid}
+
+
+def test_what_the_store_writes_is_found_by_the_next_question(
+    index: SearchIndex, redis_client: Redis, tmp_path: Path
+) -> None:
+    store = document_store(redis_client, tmp_path)
+    for number in range(30):
+        vcon = Vcon(_data(parties=[{"name": f"Ann {number}"}], dialog=[], analysis=[], attachments=[]))
+        assert list(store.create([NewVcon(vcon, meta=META)])) == [(vcon.uuid, Created.CREATED)]
+        assert _found(index, name=f"ann {number}") == {vcon.uuid}
+        store.update(vcon.uuid, partial(Vcon.append, array="analysis", value={"type": f"kind {number}"}))
+        assert _found(index, name=f"ann {number}", analysis=f"kind {number}") == {vcon.uuid}
 
 
 # --- whatever people are called ------------------------------------------------------------------------------------
@@ -439,6 +459,62 @@ def test_a_page_says_that_the_index_is_being_built(redis_client: Redis, monkeypa
     uuid = _keep(redis_client, _data())
     monkeypatch.setattr(search_index, "_busy", lambda _: True)
     assert index.search(SearchQuery()) == Page((uuid,), None, 1, complete=False)
+
+
+def test_many_processes_may_make_the_index_at_once(redis_url: str, redis_client: Redis) -> None:
+    for number in range(2_000):
+        redis_client.hset(keys.search(f"u{number}"), mapping={"uuid": f"u{number}", "created": number, "v": INPUTS})
+    redis_client.execute_command("FT.CREATE", "vcons:0:0000", *search_index.SCHEMA)  # type: ignore[no-untyped-call]
+    redis_client.execute_command("FT.ALIASADD", "vcons", "vcons:0:0000")  # type: ignore[no-untyped-call]
+
+    def make(_: int) -> tuple[str, int]:
+        with redis.Redis.from_url(redis_url) as client:
+            state = SearchIndex(client).ensure()
+            return state.name, SearchIndex(client).search(SearchQuery()).total
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(make, range(16))) == {(search_index.NAME, 2_000)}
+
+
+def test_a_redis_that_is_away_is_told_with_the_cure() -> None:
+    with (
+        redis.Redis(port=1, retry=Retry(NoBackoff(), 0)) as client,
+        pytest.raises(StoreUnavailable, match="vcon-platform up"),
+    ):
+        SearchIndex(client).search(SearchQuery())
+
+
+def _many(client: Redis) -> None:
+    pipeline = client.pipeline(transaction=False)
+    for number in range(20_000):
+        made: dict[str | bytes, str | int] = {
+            "uuid": f"u{number}",
+            "created": number,
+            "v": INPUTS,
+            "text": "one two one",
+        }
+        pipeline.hset(keys.search(f"u{number}"), mapping=made)
+    pipeline.execute()
+
+
+def test_a_search_that_runs_out_of_time_is_no_page(
+    index: SearchIndex, redis_client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _many(redis_client)
+    monkeypatch.setattr(search, "SLOWEST", 1)
+    monkeypatch.setattr(search, "FEW", 10**9)
+    with pytest.raises(SearchTooSlow, match="shorter time"):
+        index.search(SearchQuery())
+
+
+def test_a_total_that_takes_too_long_to_count_is_a_lower_bound(
+    index: SearchIndex, redis_client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _many(redis_client)
+    monkeypatch.setattr(search, "COUNTING", 1)
+    page = index.search(SearchQuery(text='"one two"', limit=3))
+    assert (page.uuids, page.exact) == (("u19999", "u19998", "u19997"), False)
+    assert 3 <= page.total < 20_000
 
 
 def test_the_schema_is_the_one_of_its_version() -> None:

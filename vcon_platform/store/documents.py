@@ -279,9 +279,7 @@ class DocumentStore:
 
         ``tip``: its newest revision, where Redis is to be believed about that, else ``refs``: its records. ``marks``
         tells which rows of projections its history left (needed where Redis lost everything). Raises
-        :class:`RecordBroken`, :class:`StoreUnavailable`."""Put a document back into Redis as the archive has it, or bring it up to what the archive has. ``tip``: its
-        newest revision, where Redis is to be believed about that, else ``refs``: its records. ``marks`` tells which rows of projections its history left (needed where Redis
-        lost everything). Raises :class:`RecordBroken`, :class:`StoreUnavailable`."""
+        :class:`RecordBroken`, :class:`StoreUnavailable`."""
         history = self.archive.history(uuid, tip=tip, refs=refs)
         if history is None:
             return Restored.UNKNOWN

@@ -37,12 +37,14 @@ class QueryRefused(PlatformError):
 @dataclass(frozen=True, slots=True)
 class Page:
     """``uuids`` in the asked order. ``cursor`` continues after them, None: there are no more. ``total``: how many there
-    are on all pages. ``complete``: False while the index is being built and there may be more than was found."""
+    are on all pages, or, where counting took too long and ``exact`` is False, at least so many. ``complete``: False
+    while the index is being built and there may be more than was found."""
 
     uuids: tuple[str, ...]
     cursor: str | None
     total: int
     complete: bool = True
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)

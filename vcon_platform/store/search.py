@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from vcon_platform.errors import PlatformError
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
 
 FEW = 2_000
 """Answers that are sorted as a whole: about 2 ms. Of more, the stretch of time with the page is found first."""
-SLOWEST = 5_000
+SLOWEST = 1_000
 """Milliseconds that one command may take. RediSearch runs on Redis' only thread."""
+COUNTING = 100
+"""Milliseconds that counting may take: where it takes longer the total is a lower bound."""
 _KIND = "s"
 
 
@@ -69,35 +72,38 @@ class SearchIndex:
         question = asked(query, self._region)
         if question is None:
             return Page((), None, 0)
-        total, complete = self._count(question)
-        places = self._places(question, after, limit + 1, few=total <= FEW) if total else []
+        counted = self._count(question)
+        few = counted.exact and counted.total <= FEW
+        places = self._places(question, after, limit + 1, few=few) if counted.total else []
         cursor = to_cursor(_KIND, places[limit - 1]) if len(places) > limit else None
-        return Page(tuple(place.name for place in places[:limit]), cursor, total, complete)
+        found = tuple(place.name for place in places[:limit])
+        return Page(found, cursor, max(counted.total, len(found)), counted.complete, counted.exact)
 
-    def _count(self, question: Asked) -> tuple[int, bool]:
+    def _count(self, question: Asked) -> _Counted:
         """How many there are, and whether the index knew all vCons when it was asked."""
+        everything = question.between(question.low, question.high)
         deadline = time.monotonic() + self._wait
         while True:
             pipeline = self._client.pipeline(transaction=False)
             pipeline.execute_command("FT.INFO", ALIAS)  # type: ignore[no-untyped-call]
-            _ask(pipeline, "FT.SEARCH", question, question.between(question.low, question.high), "LIMIT", 0, 0)
-            _ask(pipeline, "FT.SEARCH", _NONE, f"@v:[-inf ({INPUTS}]", "LIMIT", 0, 0)
+            pipeline.execute_command(*_command(question, everything, *_COUNT, at_most=COUNTING))  # type: ignore[no-untyped-call]
+            pipeline.execute_command(*_command(_ALL, f"@v:[-inf ({INPUTS}]", *_COUNT))  # type: ignore[no-untyped-call]
+            began = time.monotonic()
             with explained():
-                replies = pipeline.execute(raise_on_error=False)
-            found, counted, outdated = replies
+                found, counted, outdated = replies = pipeline.execute(raise_on_error=False)
             if any(map(search_index.is_missing, replies)):  # Redis was emptied: the first index answers at once
                 self.ensure(max(0.0, deadline - time.monotonic()))
                 continue
-            for reply in replies:
+            exact = not _cut_short(counted, time.monotonic() - began, COUNTING)
+            for reply in (found, outdated) if _is_timeout(counted) else replies:
                 if isinstance(reply, Exception):
                     raise _explained(reply) from reply
             state = search_index.state_of(search_index.members(found))
             if state is not None and not state.current:
                 self._finish()
-            total = _total(counted)
-            complete = state is not None and not state.indexing and _total(outdated) == 0
-            if complete or time.monotonic() >= deadline or (state is not None and not state.indexing):
-                return total, complete
+            indexing = state is None or state.indexing
+            if not indexing or time.monotonic() >= deadline:
+                return _Counted(_total(counted), exact, complete=not indexing and _total(outdated) == 0)
             time.sleep(search_index.POLL)
 
     def _finish(self) -> None:
@@ -132,9 +138,11 @@ class SearchIndex:
         order = ("SORTBY", "created", "DESC", "RETURN", 1, "created", "LIMIT", number - 1, 1)
         try:
             # Dialect 4 reads the times from the newest on and stops when it has enough.
-            reply = _ask(self._client, "FT.SEARCH", question, text, *order, dialect=4)
+            reply = _ask(self._client, _command(question, text, *order, dialect=4))
         except redis.ResponseError:
             return None  # a server without it: everything is sorted, which takes longer and gives the same
+        except redis.RedisError as error:
+            raise _explained(error) from error
         rows = _rows(reply)
         return int(float(rows[0]["created"])) if rows else None
 
@@ -150,26 +158,50 @@ class SearchIndex:
         order = ("SORTBY", 4, "@created", "DESC", "@uuid", "ASC", "MAX", count, "LIMIT", 0, count)
         load = ("LOAD", 2, "@created", "@uuid")
         try:
-            reply = _ask(self._client, "FT.AGGREGATE", question, question.between(low, high), *load, *behind, *order)
+            text = question.between(low, high)
+            reply = _ask(self._client, _command(question, text, *load, *behind, *order, name="FT.AGGREGATE"))
         except redis.RedisError as error:
             raise _explained(error) from error
         return [Place(float(row["created"]), row["uuid"]) for row in _rows(reply)]
 
 
-_NONE = Asked((), (), None, None)
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    total: int
+    exact: bool
+    complete: bool
 
 
-def _ask(client: Any, command: str, question: Asked, text: str, *rest: str | int, dialect: int = 2) -> Any:
+_ALL = Asked((), (), None, None)
+_COUNT: tuple[str | int, ...] = ("NOCONTENT", "SCORER", "DOCSCORE", "LIMIT", 0, 1)
+"""No content and no ranking. One answer is asked for because RediSearch warns of a lack of time only then."""
+
+
+def _command(
+    question: Asked, text: str, *rest: str | int, name: str = "FT.SEARCH", at_most: int = 0, dialect: int = 2
+) -> tuple[str | int, ...]:
     params = ("PARAMS", len(question.params), *question.params) if question.params else ()
-    reply = client.execute_command(command, ALIAS, text, *rest, *params, "TIMEOUT", SLOWEST, "DIALECT", dialect)
-    return _in_time(reply)
+    return (name, ALIAS, text, *rest, *params, "TIMEOUT", at_most or SLOWEST, "DIALECT", dialect)
 
 
-def _in_time(reply: Any) -> Any:
-    """Many servers answer with a part of the truth when the time is up, and a warning (on RESP3 connections)."""
-    if isinstance(reply, Mapping) and any(b"imeout" in warning for warning in reply.get(b"warning", ())):
+def _ask(client: Redis, command: tuple[str | int, ...]) -> Any:
+    began = time.monotonic()
+    reply = client.execute_command(*command)  # type: ignore[no-untyped-call]
+    if _cut_short(reply, time.monotonic() - began, SLOWEST):
         raise _too_slow()
     return reply
+
+
+def _cut_short(reply: Any, seconds: float, at_most: int) -> bool:
+    """True if an answer may be a part of the truth. When the time is up most servers give what they have by then, with
+    a warning that RESP2 connections do not get: there, an answer is believed if it came in time."""
+    if isinstance(reply, Mapping):
+        return any(b"imeout" in warning for warning in reply.get(b"warning", ()))
+    return _is_timeout(reply) or seconds * 1000 >= at_most
+
+
+def _is_timeout(reply: Any) -> bool:
+    return isinstance(reply, Exception) and "timeout limit" in str(reply).lower()
 
 
 def _too_slow() -> SearchTooSlow:
@@ -177,13 +209,13 @@ def _too_slow() -> SearchTooSlow:
 
 
 def _explained(error: Exception) -> PlatformError:
-    return _too_slow() if "timeout limit" in str(error).lower() else explain(error)
+    return _too_slow() if _is_timeout(error) else explain(error)
 
 
 def _total(reply: Any) -> int:
-    if isinstance(reply, Mapping):
-        return int(_in_time(reply)[b"total_results"])
-    return int(reply[0])
+    if isinstance(reply, Exception):
+        return 1  # there is no telling; at least it is worth asking
+    return int(reply[b"total_results"] if isinstance(reply, Mapping) else reply[0])
 
 
 def _rows(reply: Any) -> list[dict[str, str]]:

@@ -38,7 +38,8 @@ class Variant:
     escaped: bool = False
 
     def __str__(self) -> str:
-        return ("std" if self.standard else "url") + ("=" if self.padded else "") + ("\\/" if self.escaped else "")
+        escaped = self.standard and self.escaped
+        return ("std" if self.standard else "url") + ("=" if self.padded else "") + ("\\/" if escaped else "")
 
     @classmethod
     def parse(cls, name: str) -> Variant:

@@ -105,18 +105,19 @@ def _misshapen(raw: bytes, value: Any, limits: Limits) -> bool:
     """Whether the value is nested too deep or has too long an array."""
     if len(raw) <= limits.elements and raw.count(b"{") + raw.count(b"[") <= limits.depth:
         return False
-    depth, level = 0, [value]
-    while level:
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(limits.depth):
+        if max(map(len, level), default=0) > limits.elements:  # perhaps of an object: the second reading knows
+            return True
         level = [
             inner
             for each in level
             for inner in (each.values() if type(each) is dict else each)
             if type(inner) is dict or type(inner) is list
         ]
-        depth += 1
-        if depth > limits.depth or max(map(len, level), default=0) > limits.elements:
-            return True
-    return False
+        if not level:
+            return False
+    return True
 
 
 def _outside_strings(raw: bytes) -> bytes:
