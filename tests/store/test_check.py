@@ -10,6 +10,7 @@ from redis import Redis
 
 from tests.support import document_store
 from vcon_platform.store import keys
+from vcon_platform.store.archive import path_of
 from vcon_platform.store.check import Difference, Fault, check
 from vcon_platform.store.commits import NewVcon
 from vcon_platform.store.documents import DocumentStore
@@ -26,6 +27,11 @@ def store(redis_client: Redis, tmp_path: Path) -> DocumentStore:
 @pytest.fixture
 def media(store: DocumentStore, redis_client: Redis) -> MediaStore:
     return MediaStore(store.archive.objects, 8, redis_client)
+
+
+def _path(store: DocumentStore, uuid: str) -> str:
+    [ref] = store.archive.refs(uuid)
+    return path_of(uuid, ref.revision, ref.commit)
 
 
 def _create(store: DocumentStore, **members: object) -> str:
@@ -68,7 +74,7 @@ def test_a_redis_that_lost_its_newest_writes_is_named(
     store.update(uuid, lambda vcon: vcon.append("analysis", {"type": "summary"}))
     for key, value in backup.items():
         assert value is not None
-        redis_client.restore(key, 0, value, replace=True)  # type: ignore[arg-type]
+        redis_client.restore(key, 0, value, replace=True)
     monkeypatch.setattr("vcon_platform.store.check.UNDER_WAY", timedelta(0))
     assert _faults(store, media, redis_client) == {(uuid, Fault.REVISION)}
 
@@ -85,8 +91,8 @@ def test_missing_and_broken_media_are_named(
 
 def test_a_broken_record_is_named(store: DocumentStore, media: MediaStore, redis_client: Redis, tmp_path: Path) -> None:
     uuid = _create(store)
-    (tmp_path / store.archive.refs(uuid)[0].path).write_bytes(b"junk")
-    assert _faults(store, media, redis_client) == {(uuid, Fault.BROKEN)}
+    (tmp_path / _path(store, uuid)).write_bytes(b"junk")
+    assert _faults(store, media, redis_client) == {(uuid, Fault.BROKEN), (uuid, Fault.NOT_ARCHIVED)}
 
 
 def test_what_cannot_be_found_is_named(store: DocumentStore, media: MediaStore, redis_client: Redis) -> None:

@@ -89,7 +89,9 @@ def _nothing_half(client: Redis, acknowledged: set[str]) -> None:
     queued = {orjson.loads(job)["vcon_uuid"][0] for job in client.lrange(keys.queue("recall"), 0, -1)}
     entries = cast("list[tuple[bytes, dict[bytes, Any]]]", client.xrange(keys.OUTBOX))
     recorded = {event["vcon_uuid"] for _, fields in entries for event in orjson.loads(fields[b"events"])}
-    listed = {member.decode().removeprefix("vcon:") for member in client.zrange(keys.LISTING, 0, -1)}
+    listed = {
+        member.decode().removeprefix("vcon:") for member in cast("list[bytes]", client.zrange(keys.LISTING, 0, -1))
+    }
     documents = ids("vcon:")
     assert documents == ids("meta:") == ids("search:") == queued == recorded == listed
     assert acknowledged <= documents

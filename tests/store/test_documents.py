@@ -8,6 +8,8 @@ from typing import cast
 import orjson
 import pytest
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.support import document_store, free_port
 from vcon_platform.store import keys
@@ -279,6 +281,6 @@ def test_a_full_redis_says_so_and_writes_nothing(store: DocumentStore, redis_cli
 
 
 def test_a_redis_that_is_away_says_how_to_start_it(tmp_path: Path) -> None:
-    away = Redis(host="127.0.0.1", port=free_port(), retry=None)
+    away = Redis(host="127.0.0.1", port=free_port(), retry=Retry(NoBackoff(), 0))
     with pytest.raises(StoreUnavailable, match="vcon-platform up"):
         list(document_store(away, tmp_path).create([NewVcon(_vcon())]))

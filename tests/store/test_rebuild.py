@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import orjson
 import pytest
@@ -11,12 +12,15 @@ from redis import Redis
 from tests.support import document_store
 from vcon_platform.pipelines.verdict_rows import row_marks
 from vcon_platform.store import keys
-from vcon_platform.store.commits import Commit, NewVcon, Restored, RowMark
+from vcon_platform.store.archive import path_of
+from vcon_platform.store.commits import Commit, Committed, NewVcon, Restored, RowMark
 from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.identity import StoreMismatch
+from vcon_platform.store.packs import pack_of
 from vcon_platform.store.rebuild import rebuild
+from vcon_platform.store.records import Record
 from vcon_platform.store.rows import RowIndex
-from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.document import Append, Vcon
 from vcon_platform.vcon.uuids import new_uuid
 
 
@@ -29,6 +33,11 @@ def _vcon() -> Vcon:
     return Vcon({"uuid": new_uuid(), "created_at": "2026-11-02T09:00:00Z", "parties": [{"tel": "+15550100"}]})
 
 
+def _path(store: DocumentStore, uuid: str) -> str:
+    [ref] = store.archive.refs(uuid)
+    return path_of(uuid, ref.revision, ref.commit)
+
+
 def _create(store: DocumentStore, **rest: object) -> str:
     [(uuid, _)] = store.create([NewVcon(_vcon(), **rest)])  # type: ignore[arg-type]
     return uuid
@@ -36,7 +45,7 @@ def _create(store: DocumentStore, **rest: object) -> str:
 
 def _everything(client: Redis) -> dict[bytes, object]:
     found: dict[bytes, object] = {}
-    for key in client.keys("*"):
+    for key in cast("list[bytes]", client.keys("*")):
         kind = client.type(key)
         if kind == b"ReJSON-RL":
             found[key] = orjson.loads(client.execute_command("JSON.GET", key))  # type: ignore[no-untyped-call]
@@ -108,7 +117,7 @@ def test_a_record_that_cannot_be_read_is_named_and_stops_no_other(
     store: DocumentStore, redis_client: Redis, tmp_path: Path
 ) -> None:
     bad, good = _create(store), _create(store)
-    (tmp_path / store.archive.refs(bad)[0].path).write_bytes(b"junk")
+    (tmp_path / _path(store, bad)).write_bytes(b"junk")
     redis_client.flushall()
     done = rebuild(redis_client, store, marks=row_marks)
     assert (set(done.broken), done.counts) == ({bad}, {Restored.RESTORED: 1})
@@ -124,10 +133,7 @@ def test_of_two_claims_to_the_newest_revision_nothing_appended_is_lost(
     dead.append("analysis", {"type": "summary", "body": "of the dead writer"})
     alive.append("analysis", {"type": "summary", "body": "of the other"})
     list(store.commit([Commit(alive)]))
-    from vcon_platform.store.records import Record
-
-    orphan = Record(uuid=uuid, revision=2, commit="ffffffffffffffff", previous=dead.commit, changes=tuple(dead.changes))
-    store.archive.keep([orphan])
+    store.archive.keep([Record(uuid=uuid, revision=2, previous=dead.commit, changes=tuple(dead.changes))])
     assert len(store.read_one(uuid).analysis) == 1
     redis_client.flushall()
     rebuild(redis_client, store, marks=row_marks)
@@ -137,14 +143,9 @@ def test_of_two_claims_to_the_newest_revision_nothing_appended_is_lost(
 def test_a_record_that_never_came_true_is_passed_over_where_redis_knows(
     store: DocumentStore, redis_client: Redis
 ) -> None:
-    from vcon_platform.store.records import Record
-    from vcon_platform.vcon.document import Append
-
     uuid = _create(store)
     changes = (Append("analysis", {"type": "x"}),)
-    store.archive.keep(
-        [Record(uuid=uuid, revision=2, commit="f" * 16, previous=store.read_one(uuid).commit, changes=changes)]
-    )
+    store.archive.keep([Record(uuid=uuid, revision=2, previous=store.read_one(uuid).commit, changes=changes)])
     redis_client.delete(keys.document(uuid))
     assert (store.read_one(uuid).revision, store.read_one(uuid).analysis) == (1, [])
 
@@ -156,10 +157,47 @@ def test_a_redis_that_lost_its_newest_writes_is_brought_up_to_date(store: Docume
     after = store.read_one(uuid)
     for key, value in backup.items():
         assert value is not None
-        redis_client.restore(key, 0, value, replace=True)  # type: ignore[arg-type]
+        redis_client.restore(key, 0, value, replace=True)
     assert rebuild(redis_client, store, marks=row_marks).counts == {Restored.RESTORED: 1}
     again = store.read_one(uuid)
     assert (again.data, again.revision, again.commit) == (after.data, after.revision, after.commit)
+
+
+def test_vcons_that_came_together_come_back_from_their_pack(store: DocumentStore, redis_client: Redis) -> None:
+    uuids = [uuid for uuid, _ in store.create(NewVcon(_vcon()) for _ in range(250))]
+    packs = {pack_of(store.read_one(uuid).commit) for uuid in uuids}
+    assert None not in packs
+    list(store.commit([Commit(vcon) for vcon in _changed(store, uuids[:10])]))
+    before = store.read(uuids)
+    redis_client.flushall()
+    assert rebuild(redis_client, store, marks=row_marks).counts == {Restored.RESTORED: 250}
+    after = store.read(uuids)
+    assert {uuid: (vcon.data, vcon.revision, vcon.commit) for uuid, vcon in after.items()} == {
+        uuid: (vcon.data, vcon.revision, vcon.commit) for uuid, vcon in before.items()
+    }
+
+
+def _changed(store: DocumentStore, uuids: list[str]) -> list[Vcon]:
+    vcons = list(store.read(uuids).values())
+    for vcon in vcons:
+        vcon.append("analysis", {"type": "summary"})
+    return vcons
+
+
+def test_a_refused_commit_leaves_a_hole_in_its_pack_and_harms_no_neighbour(
+    store: DocumentStore, redis_client: Redis
+) -> None:
+    uuids = [uuid for uuid, _ in store.create(NewVcon(_vcon()) for _ in range(8))]
+    vcons = list(store.read(uuids).values())
+    store.update(uuids[3], lambda vcon: vcon.put("subject", "first"))
+    for vcon in vcons:
+        vcon.put("subject", "second")
+    outcomes = {commit.vcon.uuid: outcome for commit, outcome in store.commit([Commit(vcon) for vcon in vcons])}
+    assert [uuid for uuid in uuids if outcomes[uuid] is not Committed.OK] == [uuids[3]]
+    redis_client.flushall()
+    rebuild(redis_client, store, marks=row_marks)
+    subjects = [store.read_one(uuid).data["subject"] for uuid in uuids]
+    assert subjects == ["first" if uuid == uuids[3] else "second" for uuid in uuids]
 
 
 def test_long_histories_are_read_back_from_a_snapshot(store: DocumentStore, redis_client: Redis) -> None:

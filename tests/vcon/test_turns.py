@@ -477,3 +477,18 @@ def test_reading_changes_nothing() -> None:
     assert turns(vcon) == turns(data)
     assert json.dumps(data) == before
     assert vcon.changes == []
+
+
+def test_the_text_of_a_chat_is_that_of_its_turns() -> None:
+    dialogs = [
+        {
+            "type": "text",
+            "start": f"2026-11-02T09:0{minute}:00Z",
+            "parties": 0,
+            "encoding": "none",
+            "body": f"at {minute}",
+        }
+        for minute in (3, 1, 2)
+    ]
+    data = {"dialog": [*dialogs, {"type": "text", "encoding": "none", "body": "without a time"}]}
+    assert transcript_text(data) == "\n".join(turn.text for turn in turns(data))

@@ -11,6 +11,7 @@ Belongs here: that order, and what a second document of a known uuid means. Not 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import batched
@@ -75,6 +76,7 @@ class Door:
         self._documents = documents
         self._media = media
         self._doorway = doorway or Doorway()
+        self._writer: ThreadPoolExecutor | None = None
 
     def take(
         self,
@@ -101,24 +103,37 @@ class Door:
         media_type: str | None = None,
         beside: Beside | None = None,
     ) -> Iterator[Answer | Rejected]:
-        """Take many documents in, in pipelines; answers in their order. One that is refused harms no other."""
-        for chunk in batched(contents, CHUNK):
-            prepared = [self._prepared_or_refused(content, source, media_type, beside) for content in chunk]
-            good = [each for each in prepared if isinstance(each, _Prepared)]
-            outcomes = self._documents.create(self._new(each, source) for each in good)
-            for each in prepared:
-                if isinstance(each, Rejected):
-                    yield each
-                    continue
-                _, created = next(outcomes)
-                if created is Created.CREATED:
-                    yield self._answer(each, Outcome.CREATED, 1)
-                else:
-                    try:
-                        yield self._again(each, source)
-                    except Rejected as rejected:
-                        yield rejected
-            next(outcomes, None)
+        """Take many documents in, in pipelines; answers in their order. One that is refused harms no other. While a
+        hundred are written, the next hundred are read."""
+        chunks = batched(contents, CHUNK)
+        waiting = self._prepared_chunk(next(chunks, ()), source, media_type, beside)
+        for chunk in chunks:
+            self._writer = self._writer or ThreadPoolExecutor(1, thread_name_prefix="door")
+            written = self._writer.submit(self._stored, waiting, source)
+            waiting = self._prepared_chunk(chunk, source, media_type, beside)
+            yield from written.result()
+        yield from self._stored(waiting, source)
+
+    def _stored(self, prepared: Sequence[_Prepared | Rejected], source: Source) -> list[Answer | Rejected]:
+        """Store what passed the gates, and say what became of each."""
+        good = [each for each in prepared if isinstance(each, _Prepared)]
+        outcomes = self._documents.create(self._new(each, source) for each in good)
+        answers: list[Answer | Rejected] = []
+        for each in prepared:
+            if isinstance(each, Rejected):
+                answers.append(each)
+            elif next(outcomes)[1] is Created.CREATED:
+                answers.append(self._answer(each, Outcome.CREATED, 1))
+            else:
+                answers.append(self._again_or_refused(each, source))
+        next(outcomes, None)
+        return answers
+
+    def _again_or_refused(self, prepared: _Prepared, source: Source) -> Answer | Rejected:
+        try:
+            return self._again(prepared, source)
+        except Rejected as rejected:
+            return rejected
 
     def judge(self, data: dict[str, Any], source: Source) -> dict[str, str]:
         """Lead a document that an adapter built through the gates, before its recordings are attached; gives what is
@@ -128,12 +143,27 @@ class Door:
 
     # --- through the gates --------------------------------------------------------------------------------------
 
+    def _prepared_chunk(
+        self,
+        contents: Iterable[bytes | IO[bytes]],
+        source: Source,
+        media_type: str | None,
+        beside: Beside | None,
+    ) -> list[_Prepared | Rejected]:
+        policy = self._policy(source)
+        return [self._prepared_or_refused(content, source, policy, media_type, beside) for content in contents]
+
     def _prepared_or_refused(
-        self, content: bytes | IO[bytes], source: Source, media_type: str | None, beside: Beside | None
+        self,
+        content: bytes | IO[bytes],
+        source: Source,
+        policy: Policy,
+        media_type: str | None,
+        beside: Beside | None,
     ) -> _Prepared | Rejected:
         try:
             with self._open(content, media_type) as opened:
-                return self._prepared(opened, source, beside)
+                return self._prepared(opened, source, policy, beside)
         except Rejected as rejected:
             return rejected
 
@@ -161,8 +191,8 @@ class Door:
             spool_dir=self._doorway.spool_dir,
         )
 
-    def _prepared(self, opened: Opened, source: Source, beside: Beside | None) -> _Prepared:
-        with receive(opened.value, self._policy(source), skeleton=opened.skeleton) as received:
+    def _prepared(self, opened: Opened, source: Source, policy: Policy, beside: Beside | None) -> _Prepared:
+        with receive(opened.value, policy, skeleton=opened.skeleton) as received:
             findings = (*opened.findings, *received.findings)
             if source.strict and (refusing := [each for each in findings if each.strict]):
                 raise Rejected(*(Fault(each.code, each.pointer, each.message) for each in refusing))

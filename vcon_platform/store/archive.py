@@ -3,57 +3,58 @@
 Belongs here: where records are, and which of them came true. Not here: what a record is (``records.py``), filling
 Redis from it (``rebuild.py``).
 
-One small object per revision, and no object is ever written twice, so no writer can harm another's:
+A revision is one small object, or, where many were made together, a place in a pack (``packs.py``):
 
     archive/{2 hex digits of a checksum}/{uuid}.{revision, 8 digits}-{commit}.zst
+    archive/packs/{the pack's first 2 digits}/{pack}.zst
 
 The checksum spreads the vCons evenly whatever their uuids look like (a host's version-8 ids all end alike), and 256
 folders are as many as a local file system must make: one more for each vCon took ten times as long as the file itself
 (0.9 ms, ext4). Each record names the commit before it, so a history is read from its newest commit, which Redis knows,
-without listing anything; only where Redis lost it is the folder listed.
+without listing anything; only where Redis lost it is everything looked through (:meth:`Archive.walk`).
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import batched
 from typing import TYPE_CHECKING
 
 import orjson
 
 from vcon_platform.store.objects import explained
-from vcon_platform.store.records import Record, RecordBroken, read_record
+from vcon_platform.store.packs import Pack, named, pack_of
+from vcon_platform.store.records import Record, RecordBroken, read_record, squeezed, unsqueezed
 from vcon_platform.vcon.document import Append, Vcon
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 ROOT = "archive"
-WRITERS = 8
-"""Records written at once: each is a wait for the disk or the network."""
+PACKS = f"{ROOT}/packs"
+PACKS_HELD = 8
+"""Packs that are kept in memory once they were read: vCons that came together are asked for together."""
 SNAPSHOT_EVERY = 16
 """Revisions after which a record carries the whole document: reading back costs that many small reads at most."""
 
 
-def new_commit() -> str:
-    """The id of one commit: 64 random bits."""
-    return os.urandom(8).hex()
-
-
 _NAME = re.compile(r"([0-9a-f-]{36})\.(\d{8,})-([0-9a-f]{16})\.zst")
+_PACK = re.compile(r"([0-9a-f]{16})\.zst")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ref:
-    """Where a record is."""
+    """A record, as its name tells it."""
 
     revision: int
     commit: str
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +104,15 @@ class History:
         return vcon
 
 
-def folder(uuid: str) -> str:
-    """The folder that a vCon's records share with a few others'."""
-    return f"{ROOT}/{zlib.crc32(uuid.encode()) & 0xFF:02x}"
-
-
 def path_of(uuid: str, revision: int, commit: str) -> str:
-    """Where a record is."""
-    return f"{folder(uuid)}/{uuid}.{revision:08d}-{commit}.zst"
+    """The object in which a record is."""
+    if (packed := pack_of(commit)) is not None:
+        return _pack_path(packed[0])
+    return f"{ROOT}/{zlib.crc32(uuid.encode()) & 0xFF:02x}/{uuid}.{revision:08d}-{commit}.zst"
 
 
-def _ref(path: str) -> tuple[str, Ref] | None:
-    """The vCon and the record of an object's path; None for an object that is no record."""
-    found = _NAME.fullmatch(path.rsplit("/", 1)[-1])
-    return (found[1], Ref(int(found[2]), found[3], path)) if found else None
+def _pack_path(pack: str) -> str:
+    return f"{PACKS}/{pack[:2]}/{pack}.zst"
 
 
 class Archive:
@@ -124,78 +120,114 @@ class Archive:
 
     def __init__(self, objects: ObjectStore) -> None:
         self.objects = objects
-        self._writers: ThreadPoolExecutor | None = None
+        self._read_pack = lru_cache(maxsize=PACKS_HELD)(self._fetch_pack)
 
     # --- writing ------------------------------------------------------------------------------------------------
 
-    def keep(self, records: Sequence[Record]) -> None:
-        """Write these records; when it returns they are there. Raises what the object store raises."""
-        if len(records) == 1:
-            self._put(records[0])
-        elif records:
-            # Dies with the process; a pool per call would cost more than the writing.
-            self._writers = self._writers or ThreadPoolExecutor(WRITERS, thread_name_prefix="archive")
-            for _ in self._writers.map(self._put, records):
-                pass
+    def keep(self, records: Sequence[Record]) -> list[Record]:
+        """Write these records and give them with the ids of their commits; when it returns they are there. Raises
+        :class:`ObjectsUnavailable`."""
+        kept = named(records)
+        if kept and (packed := pack_of(kept[0].commit)) is not None:
+            self._put(_pack_path(packed[0]), Pack.of(kept).to_bytes())
+        else:
+            for record in kept:
+                self._put(path_of(record.uuid, record.revision, record.commit), squeezed(record.to_bytes()))
+        return kept
 
-    def _put(self, record: Record) -> None:
+    def _put(self, path: str, data: bytes) -> None:
         import obstore
 
         with explained(self.objects):
-            path = path_of(record.uuid, record.revision, record.commit)
-            obstore.put(self.objects, path, record.to_bytes(), use_multipart=False)
+            obstore.put(self.objects, path, data, use_multipart=False)
 
     def forget(self, records: Iterable[Record]) -> None:
-        """Delete records whose commit was refused: they never came true."""
+        """Delete records of this writer's own whose commit was refused: they never came true."""
         import obstore
 
-        if paths := [path_of(record.uuid, record.revision, record.commit) for record in records]:
+        singles: list[str] = []
+        packs: dict[str, set[int]] = {}
+        for record in records:
+            if (packed := pack_of(record.commit)) is not None:
+                packs.setdefault(packed[0], set()).add(packed[1])
+            else:
+                singles.append(path_of(record.uuid, record.revision, record.commit))
+        self._read_pack.cache_clear()
+        for pack, places in packs.items():
+            rest = self._fetch_pack(pack).without(places)
+            if rest:
+                self._put(_pack_path(pack), rest.to_bytes())
+            else:
+                singles.append(_pack_path(pack))
+        if singles:
             with explained(self.objects):
-                obstore.delete(self.objects, paths)
+                obstore.delete(self.objects, singles)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
     def walk(self) -> Iterator[tuple[str, list[Ref]]]:
-        """Every vCon with its records by revision, one folder's after the other: memory holds a folder's names."""
-        for number in range(256):
-            found: dict[str, list[Ref]] = {}
-            for path in self._listed(f"{ROOT}/{number:02x}"):
-                if (named := _ref(path)) is not None:
-                    found.setdefault(named[0], []).append(named[1])
-            for uuid, refs in sorted(found.items()):
-                yield uuid, sorted(refs)
+        """Every vCon with its records by revision. The names are sorted on disk: memory does not grow with their
+        number."""
+        with closing(sqlite3.connect("")) as names:  # "": a database in a temporary file that nobody else sees
+            names.execute("CREATE TABLE refs (uuid TEXT, revision INTEGER, commit_id TEXT)")
+            for found in batched(self._every_ref(), 10_000):
+                names.executemany("INSERT INTO refs VALUES (?, ?, ?)", found)
+            names.execute("CREATE INDEX by_uuid ON refs (uuid, revision)")
+            # In the order of writing: neighbours are in the same pack, which is read once for all of them.
+            for (uuid,) in names.execute("SELECT uuid FROM refs GROUP BY uuid ORDER BY min(rowid)"):
+                rows = names.execute("SELECT revision, commit_id FROM refs WHERE uuid = ? ORDER BY 1, 2", (uuid,))
+                yield uuid, [Ref(revision, commit) for revision, commit in rows]
 
     def refs(self, uuid: str) -> list[Ref]:
-        """Every record of a vCon, by revision: its folder is listed."""
-        found = [_ref(path) for path in self._listed(folder(uuid), after=f"{folder(uuid)}/{uuid}.")]
-        return sorted(named[1] for named in found if named is not None and named[0] == uuid)
+        """Every record of a vCon, by revision. Looks through the whole archive."""
+        return sorted(Ref(revision, commit) for found, revision, commit in self._every_ref() if found == uuid)
 
-    def _listed(self, under: str, after: str | None = None) -> Iterator[str]:
-        """The paths in a folder; where the store lists in order, only those that begin with ``after``."""
+    def _every_ref(self) -> Iterator[tuple[str, int, str]]:
         import obstore
-        from obstore.store import LocalStore
 
-        ordered = after is not None and not isinstance(self.objects, LocalStore)
         with explained(self.objects):
-            for chunk in obstore.list(self.objects, under, offset=after):
+            for chunk in obstore.list(self.objects, ROOT):
                 for meta in chunk:
-                    if ordered and not meta["path"].startswith(after):  # type: ignore[arg-type]
-                        return
-                    yield meta["path"]
+                    name = meta["path"].rsplit("/", 1)[-1]
+                    if (single := _NAME.fullmatch(name)) is not None:
+                        yield single[1], int(single[2]), single[3]
+                    elif (pack := _PACK.fullmatch(name)) is not None:
+                        for record in self._read_pack(pack[1]).records():
+                            yield record.uuid, record.revision, record.commit
 
-    def load(self, ref: Ref) -> Record:
+    def has(self, uuid: str, ref: Ref) -> bool:
+        """True if the record is there and can be read."""
+        try:
+            self.load(uuid, ref)
+        except RecordBroken:
+            return False
+        return True
+
+    def load(self, uuid: str, ref: Ref) -> Record:
         """One record. Raises :class:`RecordBroken`, also where it is gone."""
+        path = path_of(uuid, ref.revision, ref.commit)
+        try:
+            if (packed := pack_of(ref.commit)) is not None:
+                record = self._read_pack(packed[0]).record(packed[1])
+            else:
+                record = read_record(unsqueezed(self._get(path)))
+        except RecordBroken as error:
+            raise RecordBroken(f"{path}: {error}") from None
+        if (record.uuid, record.revision, record.commit) != (uuid, ref.revision, ref.commit):
+            raise RecordBroken(f"{path} holds another record than its name says")
+        return record
+
+    def _fetch_pack(self, pack: str) -> Pack:
+        return Pack.read(self._get(_pack_path(pack)))
+
+    def _get(self, path: str) -> bytes:
         import obstore
 
         try:
             with explained(self.objects):
-                raw = bytes(obstore.get(self.objects, ref.path).bytes())
+                return bytes(obstore.get(self.objects, path).bytes())
         except FileNotFoundError:
-            raise RecordBroken(f"{ref.path} is gone from the archive") from None
-        try:
-            return read_record(raw)
-        except RecordBroken as error:
-            raise RecordBroken(f"{ref.path}: {error}") from None
+            raise RecordBroken("it is gone from the archive") from None
 
     def history(
         self, uuid: str, *, tip: Tip | None = None, refs: Sequence[Ref] | None = None, whole: bool = True
@@ -205,19 +237,18 @@ class Archive:
         back as the document at the tip needs. Raises :class:`RecordBroken`."""
         merged: tuple[Record, ...] = ()
         if tip is not None and tip.commit:
-            top = Ref(tip.revision, tip.commit, path_of(uuid, tip.revision, tip.commit))
+            top = Ref(tip.revision, tip.commit)
         else:
             refs = refs if refs is not None else self.refs(uuid)
             if not refs:
                 return None
-            top, merged = self._top(refs)
-        came_true = [self.load(top)]
+            top, merged = self._top(uuid, refs)
+        came_true = [self.load(uuid, top)]
         gap = False
         while came_true[-1].previous and (whole or (came_true[-1].snapshot or came_true[-1].view) is None):
             before = came_true[-1]
-            revision = before.revision - 1
             try:
-                came_true.append(self.load(Ref(revision, before.previous, path_of(uuid, revision, before.previous))))
+                came_true.append(self.load(uuid, Ref(before.revision - 1, before.previous)))
             except RecordBroken:
                 gap = True
                 break
@@ -228,7 +259,7 @@ class Archive:
         orphans = tuple(each for each in refs or () if each.commit not in used)
         return History(uuid, (*came_true, *merged), orphans, gap)
 
-    def _top(self, refs: Sequence[Ref]) -> tuple[Ref, tuple[Record, ...]]:
+    def _top(self, uuid: str, refs: Sequence[Ref]) -> tuple[Ref, tuple[Record, ...]]:
         """The newest revision, where nothing says which commit made it. Two records that both claim it are of writers
         of which only one can have succeeded, and Redis, which knew, is lost. What both appended is then kept, once
         where it is the same: nothing that was acknowledged may be missing."""
@@ -236,7 +267,7 @@ class Archive:
         rivals = [ref for ref in refs if ref.revision == highest]
         if len(rivals) == 1:
             return rivals[0], ()
-        records = sorted((self.load(ref) for ref in rivals), key=lambda record: record.at)
+        records = sorted((self.load(uuid, ref) for ref in rivals), key=lambda record: record.at)
         winner = records[-1]
         there = [orjson.dumps(change.value, option=orjson.OPT_SORT_KEYS) for change in winner.changes]
         extra = tuple(
@@ -249,7 +280,7 @@ class Archive:
         if not extra:
             return top, ()
         united = Record(
-            uuid=winner.uuid, revision=highest + 1, commit=new_commit(), previous=winner.commit, changes=extra
+            uuid=winner.uuid, revision=highest + 1, commit=os.urandom(8).hex(), previous=winner.commit, changes=extra
         )
         return top, (united,)
 

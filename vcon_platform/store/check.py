@@ -66,18 +66,21 @@ class Difference:
 def check(client: Redis, archive: Archive, media: MediaStore, *, deep: bool = False) -> Iterator[Difference | str]:
     """Compare everything with everything. Gives each difference, and the uuid of each vCon that was looked at (so that
     a caller can show how far it is). ``deep``: read every medium and put every original together again."""
-    for found in batched(archive.walk(), ROUND):
-        for (uuid, refs), seen in zip(found, _seen(client, [uuid for uuid, _ in found]), strict=True):
+    for walked in batched(archive.walk(), ROUND):
+        for (uuid, refs), seen in zip(walked, _seen(client, [uuid for uuid, _ in walked]), strict=True):
             yield from _compared(archive, media, uuid, refs, seen, deep)
             yield uuid
-    for key in cast("Iterator[bytes]", client.scan_iter(match=keys.document("*"), count=1000)):
-        uuid = key.decode().removeprefix(keys.document(""))
-        if not archive.refs(uuid):
-            yield Difference(
-                uuid,
-                Fault.NOT_ARCHIVED,
-                "Redis has it and the archive has not: it was written by other software. Post it to the API once.",
-            )
+    everything = cast("Iterator[bytes]", client.scan_iter(match=keys.document("*"), count=1000))
+    for found in batched(everything, ROUND):
+        uuids = [key.decode().removeprefix(keys.document("")) for key in found]
+        for uuid, seen in zip(uuids, _seen(client, uuids), strict=True):
+            if seen.revision is None or not archive.has(uuid, Ref(seen.revision, seen.commit)):
+                yield Difference(
+                    uuid,
+                    Fault.NOT_ARCHIVED,
+                    "Redis has it and the archive has not: other software wrote it, or the archive lost it. Post it to "
+                    "the API once.",
+                )
 
 
 @dataclass(frozen=True, slots=True)

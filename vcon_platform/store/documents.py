@@ -26,7 +26,7 @@ import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.store import keys, scripts
-from vcon_platform.store.archive import SNAPSHOT_EVERY, Archive, History, Ref, Tip, meta_of, new_commit
+from vcon_platform.store.archive import SNAPSHOT_EVERY, Archive, History, Ref, Tip, meta_of
 from vcon_platform.store.commits import (
     Argument,
     Commit,
@@ -96,20 +96,19 @@ class DocumentStore:
         Raises :class:`StoreUnavailable`; what was not told of by then may be stored or not, and may be given again."""
         for chunk in batched(new, CHUNK):
             chunk = tuple(_with_queues(item) for item in chunk)
-            commits = [new_commit() for _ in chunk]
             posted = [item.posted or posted_as_is(item.vcon) for item in chunk]
-            records = [
-                Record(
-                    uuid=item.vcon.uuid,
-                    revision=1,
-                    commit=commit,
-                    meta=meta_of(item.meta),
-                    view=content.view,
-                    original=content.original,
-                )
-                for item, commit, content in zip(chunk, commits, posted, strict=True)
-            ]
-            self.archive.keep(records)
+            records = self.archive.keep(
+                [
+                    Record(
+                        uuid=item.vcon.uuid,
+                        revision=1,
+                        meta=meta_of(item.meta),
+                        view=content.view,
+                        original=content.original,
+                    )
+                    for item, content in zip(chunk, posted, strict=True)
+                ]
+            )
             outcomes, failure = self._created(chunk, records)
             yield from zip((item.vcon.uuid for item in chunk), outcomes, strict=False)
             if failure is not None:
@@ -336,12 +335,9 @@ class DocumentStore:
     def _commit_once(self, waiting: Sequence[_Try]) -> Iterator[tuple[_Try, Committed | None]]:
         """One attempt for each; None: it met somebody else's revision, or an expired document, and may try again."""
         pipeline = self._client.pipeline(transaction=False)
-        records = []
-        for each in waiting:
-            each.record = self._record(each) if revises(each.commit, each.vcon) else None
-            if each.record is not None:
-                records.append(each.record)
-        self.archive.keep(records)
+        revising = [each for each in waiting if revises(each.commit, each.vcon)]
+        for each, record in zip(revising, self.archive.keep([self._record(each) for each in revising]), strict=True):
+            each.record = record
         for each in waiting:
             self._script(pipeline, each)
         replies, failure = answers(pipeline)
@@ -361,7 +357,6 @@ class DocumentStore:
         return Record(
             uuid=vcon.uuid,
             revision=vcon.revision + 1,
-            commit=new_commit(),
             previous=vcon.commit,
             meta=meta_of(each.commit.meta),
             view=posted.view if posted else None,

@@ -7,7 +7,8 @@ beating gives its jobs back to the front of their queue when the lease ends. Eac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from vcon_platform.store import keys, scripts
@@ -39,6 +40,19 @@ class Queues:
     def depth(self, queue: str) -> int:
         """How many jobs wait in a queue."""
         return self._client.llen(keys.queue(queue))
+
+    def unsettled(self, queue: str) -> set[str]:
+        """The vCons whose jobs wait in a queue or are leased from it. One that moves meanwhile is seen."""
+        waiting = self._waiting(queue)  # before and after: a job may go into a batch, and out of it, while we look
+        for raw in cast("list[bytes]", self._client.zrange(keys.LEASES, 0, -1)):
+            batch_id = raw.decode()
+            if self._client.hget(keys.batch(batch_id), "queue") == queue.encode():
+                entries = cast("list[bytes]", self._client.hvals(keys.batch_jobs(batch_id)))
+                waiting.update(_uuids_in(entries))
+        return waiting | self._waiting(queue)
+
+    def _waiting(self, queue: str) -> set[str]:
+        return set(_uuids_in(cast("list[bytes]", self._client.lrange(keys.queue(queue), 0, -1))))
 
     def lease(self, queue: str, *, batch_id: str, owner: str, limit: int) -> tuple[list[Job], list[JobRefused]]:
         """Move up to ``limit`` jobs into a batch leased to ``owner``. Asked again for a batch that exists, it changes
@@ -123,3 +137,10 @@ class Queues:
             keys=[keys.dead(pipeline), keys.batch(batch_id), keys.batch_jobs(batch_id), keys.LEASES], args=arguments
         )
         return [chosen[job_id.decode()] for job_id in moved]
+
+
+def _uuids_in(entries: Iterable[bytes]) -> Iterator[str]:
+    """The vCons that these entries name; what is no job names none."""
+    for raw in entries:
+        with suppress(JobRefused):
+            yield from read_job(raw, job_id="", attempts=0).vcon_uuids

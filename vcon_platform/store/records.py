@@ -54,7 +54,7 @@ class Record:
 
     uuid: str
     revision: int
-    commit: str
+    commit: str = ""
     previous: str = ""
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
     meta: dict[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Record:
     snapshot: bytes | None = None
 
     def to_bytes(self) -> bytes:
-        """The record as the archive keeps it: a line of JSON that tells the parts' lengths, then the parts; zstd."""
+        """The record as the archive keeps it: a line of JSON that tells the parts' lengths, then the parts."""
         changes = orjson.dumps([change_to_json(change) for change in self.changes]) if self.changes else b""
         original = self.original
         # A document that needed no migration is its own view, and is not written twice.
@@ -92,7 +92,13 @@ class Record:
         }
         skeleton = original.skeleton if original is not None and not same else b""
         parts = (self.view or b"", skeleton, changes, self.snapshot or b"")
-        return bytes(_compressor().compress(b"".join((orjson.dumps(header), b"\n", *parts))))
+        return b"".join((orjson.dumps(header), b"\n", *parts))
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it has."""
+        skeleton = len(self.original.skeleton) if self.original is not None else 0
+        return len(self.view or b"") + skeleton + len(self.snapshot or b"")
 
     def document(self) -> bytes | None:
         """The whole document at this revision, where the record alone tells it."""
@@ -122,13 +128,8 @@ class Record:
 
 def read_record(raw: bytes) -> Record:
     """What :meth:`Record.to_bytes` wrote. Raises :class:`RecordBroken`."""
-    import zstandard
-
     try:
-        if zstandard.frame_content_size(raw) > LARGEST:
-            raise RecordBroken("a record inflates to more than any record may")
-        data: bytes = _decompressor().decompress(raw)
-        head, _, body = data.partition(b"\n")
+        head, _, body = raw.partition(b"\n")
         header = orjson.loads(head)
         if header["format"] != FORMAT:
             raise RecordBroken(f"a record has format {header['format']}, this version reads {FORMAT}; update it")
@@ -161,8 +162,25 @@ def read_record(raw: bytes) -> Record:
             changes=tuple(change_from_json(each) for each in orjson.loads(changes)) if changes else (),
             snapshot=snapshot,
         )
-    except (zstandard.ZstdError, orjson.JSONDecodeError, KeyError, ValueError, TypeError, IndexError) as error:
+    except (orjson.JSONDecodeError, KeyError, ValueError, TypeError, IndexError) as error:
         raise RecordBroken(f"an archived record cannot be read ({type(error).__name__})") from None
+
+
+def squeezed(raw: bytes) -> bytes:
+    """The bytes as an object of the archive: zstd."""
+    return bytes(_compressor().compress(raw))
+
+
+def unsqueezed(data: bytes) -> bytes:
+    """What :func:`squeezed` was given. Raises :class:`RecordBroken`."""
+    import zstandard
+
+    try:
+        if zstandard.frame_content_size(data) > LARGEST:
+            raise RecordBroken("an object of the archive inflates to more than any may")
+        return bytes(_decompressor().decompress(data))
+    except zstandard.ZstdError as error:
+        raise RecordBroken(f"an object of the archive cannot be read ({error})") from None
 
 
 _local = threading.local()  # zstd contexts are costly to make and must not be shared by threads

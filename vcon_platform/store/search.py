@@ -16,13 +16,14 @@ without a condition, which needs no index (``listing.py``).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from vcon_platform.errors import PlatformError
-from vcon_platform.store import search_index, search_refresh
+from vcon_platform.store import keys, search_index, search_refresh
 from vcon_platform.store.connection import explain, explained
 from vcon_platform.store.paging import Page, Place, checked_limit, from_cursor, to_cursor
 from vcon_platform.store.search_fields import INPUTS
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 
 FEW = 2_000
-"""Answers that are sorted as a whole: about 2 ms. Of more, the stretch of time with the page is found first."""
+"""Answers that are sorted as a whole: about 1 ms. Of more, only the stretch of time is that holds the page."""
+ROOM = 20
+"""vCons by which a stretch is longer than it should have to be."""
 SLOWEST = 1_000
 """Milliseconds that one command may take. RediSearch runs on Redis' only thread."""
 COUNTING = 100
@@ -74,7 +77,8 @@ class SearchIndex:
             return Page((), None, 0)
         counted = self._count(question)
         few = counted.exact and counted.total <= FEW
-        places = self._places(question, after, limit + 1, few=few) if counted.total else []
+        share = None if few else counted.total / max(counted.listed, counted.total)
+        places = self._places(question, after, limit + 1, share) if counted.total else []
         cursor = to_cursor(_KIND, places[limit - 1]) if len(places) > limit else None
         found = tuple(place.name for place in places[:limit])
         return Page(found, cursor, max(counted.total, len(found)), counted.complete, counted.exact)
@@ -87,15 +91,16 @@ class SearchIndex:
             pipeline = self._client.pipeline(transaction=False)
             pipeline.execute_command("FT.INFO", ALIAS)  # type: ignore[no-untyped-call]
             pipeline.execute_command(*_command(question, everything, *_COUNT, at_most=COUNTING))  # type: ignore[no-untyped-call]
-            pipeline.execute_command(*_command(_ALL, f"@v:[-inf ({INPUTS}]", *_COUNT))  # type: ignore[no-untyped-call]
+            pipeline.execute_command(*_command(_ALL, _OUTDATED, *_COUNT))  # type: ignore[no-untyped-call]
+            pipeline.zcount(keys.LISTING, _seconds(question.low, "-inf"), _seconds(question.high, "+inf"))
             began = time.monotonic()
             with explained():
-                found, counted, outdated = replies = pipeline.execute(raise_on_error=False)
+                found, counted, outdated, listed = replies = pipeline.execute(raise_on_error=False)
             if any(map(search_index.is_missing, replies)):  # Redis was emptied: the first index answers at once
                 self.ensure(max(0.0, deadline - time.monotonic()))
                 continue
             exact = not _cut_short(counted, time.monotonic() - began, COUNTING)
-            for reply in (found, outdated) if _is_timeout(counted) else replies:
+            for reply in (found, outdated, listed) if _is_timeout(counted) else replies:
                 if isinstance(reply, Exception):
                     raise _explained(reply) from reply
             state = search_index.state_of(search_index.members(found))
@@ -103,7 +108,8 @@ class SearchIndex:
                 self._finish()
             indexing = state is None or state.indexing
             if not indexing or time.monotonic() >= deadline:
-                return _Counted(_total(counted), exact, complete=not indexing and _total(outdated) == 0)
+                complete = not indexing and _total(outdated) == 0
+                return _Counted(_total(counted), listed, exact, complete)
             time.sleep(search_index.POLL)
 
     def _finish(self) -> None:
@@ -113,38 +119,34 @@ class SearchIndex:
             self._looked = now
             self.ensure(0)
 
-    def _places(self, question: Asked, after: Place | None, count: int, *, few: bool) -> list[Place]:
-        """The next ``count`` places after ``after``: stretch by stretch of time, each with enough answers for what is
-        still missing, unless their places are those of the page before."""
+    def _places(self, question: Asked, after: Place | None, count: int, share: float | None) -> list[Place]:
+        """The next ``count`` places after ``after``. ``share``: which part of all vCons fits, about; None: so few fit
+        that all are sorted. Else one stretch of time after the other is, each as long as it must be by that share, and
+        four times as long where that was not enough."""
         places: list[Place] = []
         high = question.high
         if after is not None:
             high = int(after.time) if high is None else min(int(after.time), high)
+        step = 0 if share is None else ROOM + int(1.5 * count / share)
         while True:
-            missing = count - len(places)
-            low = None if few else self._time_of(question, high, missing + (after is not None))
-            places += self._sorted(question, question.low if low is None else low, high, after, missing)
+            low = self._time_before(high, step) if step else None
+            if low is not None and question.low is not None and low <= question.low:
+                low = None
+            places += self._sorted(question, question.low if low is None else low, high, after, count - len(places))
             if low is None or len(places) == count:
                 return places
-            high, after = low - 1, None
-            if question.low is not None and high < question.low:
-                return places
+            high, after, step = low - 1, None, 4 * step
 
-    def _time_of(self, question: Asked, high: int | None, number: int) -> int | None:
-        """The time of the ``number``-th newest answer; None: there are not that many."""
-        import redis
-
-        text = question.between(question.low, high)
-        order = ("SORTBY", "created", "DESC", "RETURN", 1, "created", "LIMIT", number - 1, 1)
-        try:
-            # Dialect 4 reads the times from the newest on and stops when it has enough.
-            reply = _ask(self._client, _command(question, text, *order, dialect=4))
-        except redis.ResponseError:
-            return None  # a server without it: everything is sorted, which takes longer and gives the same
-        except redis.RedisError as error:
-            raise _explained(error) from error
-        rows = _rows(reply)
-        return int(float(rows[0]["created"])) if rows else None
+    def _time_before(self, high: int | None, number: int) -> int | None:
+        """A time before which ``number`` vCons were created up to ``high``, by the listing; None: there are not that
+        many. It need not be right: it only decides how much is sorted at once."""
+        with explained():
+            later = 0 if high is None else self._client.zcount(keys.LISTING, f"({high / 1000!r}", "+inf")
+            place = cast("list[Any]", self._client.zrange(keys.LISTING, later + number, later + number, desc=True))
+            score = self._client.zscore(keys.LISTING, place[0]) if place else None
+        if score is None:
+            return None
+        return math.floor(score * 1000) if high is None else min(math.floor(score * 1000), high)
 
     def _sorted(
         self, question: Asked, low: int | None, high: int | None, after: Place | None, count: int
@@ -168,20 +170,22 @@ class SearchIndex:
 @dataclass(frozen=True, slots=True)
 class _Counted:
     total: int
+    listed: int
     exact: bool
     complete: bool
 
 
 _ALL = Asked((), (), None, None)
+_OUTDATED = f"@v:{{{'|'.join(map(str, range(INPUTS)))}}}"
 _COUNT: tuple[str | int, ...] = ("NOCONTENT", "SCORER", "DOCSCORE", "LIMIT", 0, 1)
 """No content and no ranking. One answer is asked for because RediSearch warns of a lack of time only then."""
 
 
 def _command(
-    question: Asked, text: str, *rest: str | int, name: str = "FT.SEARCH", at_most: int = 0, dialect: int = 2
+    question: Asked, text: str, *rest: str | int, name: str = "FT.SEARCH", at_most: int = 0
 ) -> tuple[str | int, ...]:
-    params = ("PARAMS", len(question.params), *question.params) if question.params else ()
-    return (name, ALIAS, text, *rest, *params, "TIMEOUT", at_most or SLOWEST, "DIALECT", dialect)
+    params: tuple[str | int, ...] = ("PARAMS", len(question.params), *question.params) if question.params else ()
+    return (name, ALIAS, text, *rest, *params, "TIMEOUT", at_most or SLOWEST, "DIALECT", 2)
 
 
 def _ask(client: Redis, command: tuple[str | int, ...]) -> Any:
@@ -202,6 +206,10 @@ def _cut_short(reply: Any, seconds: float, at_most: int) -> bool:
 
 def _is_timeout(reply: Any) -> bool:
     return isinstance(reply, Exception) and "timeout limit" in str(reply).lower()
+
+
+def _seconds(milliseconds: int | None, otherwise: str) -> str:
+    return otherwise if milliseconds is None else repr(milliseconds / 1000)
 
 
 def _too_slow() -> SearchTooSlow:

@@ -34,12 +34,12 @@ POLL = 0.05
 
 _TAG = ("TAG", "SEPARATOR", SEPARATOR, "CASESENSITIVE")
 _TEXT = ("TEXT", "NOSTEM")
-_TAGS = ("tel", "mailto", "name", "sip", "tag", "analysis", "dialog", "adapter", "state", "form", "signature")
+_TAGS = ("tel", "mailto", "name", "sip", "tag", "analysis", "dialog", "adapter", "state", "form", "signature", "v")
 SCHEMA: tuple[str, ...] = (
     *("ON", "HASH", "PREFIX", "1", keys.search(""), "NOHL", "NOFREQS", "STOPWORDS", "0", "SCHEMA"),
     *(part for name in _TAGS for part in (name, *_TAG)),
     *(part for name in ("names", "subject", "text") for part in (name, *_TEXT)),
-    *("created", "NUMERIC", "SORTABLE", "started", "NUMERIC", "v", "NUMERIC"),
+    *("created", "NUMERIC", "SORTABLE", "started", "NUMERIC"),
     *("uuid", "TAG", "SORTABLE", "UNF", "NOINDEX"),  # only to sort by and to be given back
 )
 NAME = f"{ALIAS}:{INPUTS}:{hashlib.blake2b(' '.join(SCHEMA).encode(), digest_size=4).hexdigest()}"

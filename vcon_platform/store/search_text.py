@@ -33,7 +33,8 @@ _UNSPACED = re.compile(
     "\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
 )
 """Thai, Lao, Burmese, Khmer, and what Chinese and Japanese are written in."""
-_ASCII_WORDS = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
+_ASCII_WORDS = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
+"""For ``bytes.translate``, which is ten times as quick as that of ``str``."""
 
 
 def token(value: str) -> str:
@@ -55,7 +56,7 @@ def token(value: str) -> str:
 def words(text: str) -> str:
     """The words of a text, a blank between two; empty if it has none. Linear time; never raises."""
     if text.isascii():
-        plain = text.translate(_ASCII_WORDS)
+        plain = text.encode().translate(_ASCII_WORDS).decode()
     else:
         plain = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text)).casefold()
         plain = unicodedata.normalize("NFKC", _ACCENTS.sub("", unicodedata.normalize("NFKD", plain)))

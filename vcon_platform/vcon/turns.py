@@ -104,7 +104,14 @@ def turns(vcon: Vcon | Mapping[str, Any]) -> list[Turn]:
 def transcript_text(vcon: Vcon | Mapping[str, Any]) -> str:
     """The turns' texts, one after the other, joined by newlines; text dialogs included. Empty: nothing is known to
     have been said."""
-    return "\n".join(turn.text for turn in turns(vcon))
+    data = vcon.data if isinstance(vcon, Vcon) else vcon
+    dialogs = array(data, "dialog")
+    if next(_transcripts(data, len(dialogs)), None) is not None:
+        return "\n".join(turn.text for turn in turns(data))
+    # A chat needs no turn table: its messages in time order are its text. Each vCon that comes in is asked for it.
+    begins = beginnings(dialogs)
+    order = sorted(range(len(dialogs)), key=lambda index: (begins[index][0], index))
+    return "\n".join(text for index in order if (text := message_text(dialogs[index])))
 
 
 def has_transcript(vcon: Vcon | Mapping[str, Any], dialog: int) -> bool:
