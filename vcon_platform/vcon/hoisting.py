@@ -85,7 +85,7 @@ def hoist_bytes(raw: bytes, least: int) -> tuple[bytes, list[Cut]]:
         if end < 0:
             break
         scan = end
-        if not _plausible(raw, start, end) or (body := _body_at(view[start + 1 : end])) is None:
+        if not _plausible(raw, start, end, last=True) or (body := _body_at(view[start + 1 : end])) is None:
             continue
         kept.append(view[done : start + 1])
         left += start + 1 - done
@@ -137,12 +137,13 @@ def next_run(data: bytes | bytearray, start: int, least: int) -> tuple[int, int]
     return (len(data) if quote < 0 else quote), -1
 
 
-def _plausible(data: bytes | bytearray, start: int, end: int) -> bool:
-    """Whether a run may be base64, by its first characters and the quote before it."""
+def _plausible(data: bytes | bytearray, start: int, end: int, *, last: bool) -> bool:
+    """Whether a run may be base64, by its first characters and the quote before it. ``last``: it ends at ``end``; else
+    the slash after a backslash at the end may still come."""
     head = bytes(data[start + 1 : min(end, start + 1 + _LOOK)])
-    if end > start + 1 + _LOOK and head.endswith(b"\\"):
-        head = head[:-1]
-    return _PLAUSIBLE.fullmatch(head) is not None and not _escaped(data, start)
+    if not last or end > start + 1 + _LOOK:
+        head = head.removesuffix(b"\\")
+    return (not head or _PLAUSIBLE.fullmatch(head) is not None) and not _escaped(data, start)
 
 
 def _escaped(data: bytes | bytearray, quote: int) -> bool:
@@ -226,7 +227,7 @@ class _Stream:
             self._scanned = len(left)
 
     def _moved(self, start: int, end: int, *, last: bool) -> _Moving | None:
-        if not _plausible(self._left, start, end):
+        if not _plausible(self._left, start, end, last=last):
             return None
         moving = _Moving(self._spool, start + 1)
         if not moving.take(bytes(memoryview(self._left)[start + 1 : end]), last=last):
