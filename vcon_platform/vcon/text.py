@@ -84,8 +84,11 @@ def message_text(dialog: Mapping[str, Any]) -> str:
     Of an e-mail the plain part, else its HTML part; never what was attached to it."""
     if dialog.get("type") != "text":
         return ""
-    body = _body(dialog)
     mediatype = dialog.get("mediatype", dialog.get("mimetype"))
+    if mediatype == "text/plain" and dialog.get("encoding") == "none":  # what a chat's messages are: no detour
+        plain = dialog.get("body")
+        return plain.strip() if isinstance(plain, str) else ""
+    body = _body(dialog)
     mediatype = mediatype if isinstance(mediatype, str) else "text/plain"
     kind = mediatype.partition(";")[0].strip().lower()
     if not body or len(mediatype) > _LONGEST_TYPE:
