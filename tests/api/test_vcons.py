@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import Any
 
@@ -42,12 +43,18 @@ def test_a_posted_document_is_stored_archived_and_queued(client: TestClient, red
     assert [redis_client.llen(keys.queue(queue)) for queue in ("recall", "other")] == [1, 1]
 
 
+def test_a_queue_that_cannot_be_is_refused_and_nothing_is_kept(client: TestClient, redis_client: Redis) -> None:
+    answer = client.post("/v1/vcons?queue=a:b", json=_document())
+    assert (answer.status_code, answer.json()["code"], redis_client.keys("*")) == (422, "bad_queue", [])
+
+
 def test_its_exact_bytes_come_back(client: TestClient) -> None:
     raw = orjson.dumps(_document(), option=orjson.OPT_INDENT_2)
     uuid = client.post("/v1/vcons", content=raw).json()["uuid"]
     answer = client.get(f"/v1/vcons/{uuid}/original")
     assert answer.content == raw
-    assert answer.headers["Digest"] == f"sha-256={hashlib.sha256(raw).hexdigest()}"
+    digest = base64.b64encode(hashlib.sha256(raw).digest()).decode()
+    assert answer.headers["Repr-Digest"] == f"sha-256=:{digest}:"
 
 
 def test_a_recording_comes_back_in_its_place(client: TestClient) -> None:

@@ -214,6 +214,32 @@ def test_a_new_revision_keeps_the_transcript_that_was_bought(door: Door, store: 
     assert history.vcon().data == after.data
 
 
+def test_nothing_of_what_was_said_of_earlier_content_stays(door: Door, store: Store) -> None:
+    document = _document(critical=["x_escrow"])
+    uuid = door.take(orjson.dumps(document), SOURCE).uuid
+    del document["critical"]
+    assert door.take(orjson.dumps(document), SOURCE).state == "ready"
+    meta = store.documents.meta(uuid)
+    assert (meta["state"], meta["parked"], meta["findings"]) == ("ready", "", "")
+    assert store.documents.history(uuid).meta()["parked"] == ""
+
+
+def test_a_document_that_other_software_put_there_can_be_posted_over(door: Door, store: Store) -> None:
+    document = _document()
+    store.client.execute_command("JSON.SET", keys.document(document["uuid"]), "$", orjson.dumps(document))  # type: ignore[no-untyped-call]
+    answer = door.take(orjson.dumps({**document, "subject": "ours"}), SOURCE)
+    assert (answer.outcome, answer.revision) == (Outcome.REVISED, 1)
+    assert store.documents.history(answer.uuid).vcon().data["subject"] == "ours"
+
+
+def test_a_strict_source_refuses_what_the_draft_demands_and_misses(door: Door) -> None:
+    document = _document()
+    del document["dialog"][0]["start"]
+    assert door.take(orjson.dumps(document), SOURCE).status == 201
+    with pytest.raises(Rejected, match="missing_member"):
+        door.take(orjson.dumps({**document, "uuid": new_uuid()}), Source("test", strict=True))
+
+
 def test_two_documents_of_one_uuid_in_one_delivery_are_two_revisions(door: Door, store: Store) -> None:
     document = _document()
     contents = [orjson.dumps({**document, "subject": str(number)}) for number in range(3)]

@@ -262,6 +262,7 @@ def test_a_redis_that_was_emptied_takes_nothing_in_until_it_is_rebuilt(
     redis_client.flushall()
     with pytest.raises(StoreMismatch, match="store rebuild"):
         list(store.create([NewVcon(_vcon())]))
+    assert len(list(store.archive.walk())) == 1
 
 
 # --- when Redis cannot ------------------------------------------------------------------------------------------
@@ -278,6 +279,17 @@ def test_a_full_redis_says_so_and_writes_nothing(store: DocumentStore, redis_cli
     assert redis_client.zcard(keys.LISTING) == 1
     assert (redis_client.llen(keys.queue("recall")), redis_client.xlen(keys.OUTBOX)) == (0, 0)
     assert store.read_one(first.uuid).revision == 1
+    assert [uuid for uuid, _ in store.archive.walk()] == [first.uuid]
+
+
+def test_a_document_that_other_software_wrote_is_archived_with_its_first_change(
+    store: DocumentStore, redis_client: Redis
+) -> None:
+    vcon = _vcon()
+    redis_client.execute_command("JSON.SET", keys.document(vcon.uuid), "$", vcon.to_bytes())  # type: ignore[no-untyped-call]
+    store.update(vcon.uuid, lambda found: found.append("analysis", {"type": "summary"}))
+    assert store.read_one(vcon.uuid).revision == 1
+    assert store.history(vcon.uuid).vcon().data == store.read_one(vcon.uuid).data
 
 
 def test_a_redis_that_is_away_says_how_to_start_it(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Belongs here: turning requests into calls of the door and the store. Not here: w
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any
@@ -98,6 +99,7 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
             str, Query(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Names where it comes from.")
         ] = "api",
         strict: Annotated[bool, Query(description="Refuse what would otherwise be a finding.")] = False,
+        require_signature: Annotated[bool, Query(description="Refuse it unless its signature is valid.")] = False,
     ) -> AnswerOut:
         """The document is in the archive and in Redis when the answer is sent. A body of any size is streamed."""
         with SpooledTemporaryFile(max_size=SPOOLED) as spool:
@@ -108,7 +110,7 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
                     raise Rejected(_too_large(settings.document_bytes))
                 spool.write(piece)
             spool.seek(0)
-            origin = Source(source, tuple(dict.fromkeys(queue)), strict, zone=zone_of(settings))
+            origin = Source(source, tuple(dict.fromkeys(queue)), strict, require_signature, zone=zone_of(settings))
             media_type = request.headers.get("content-type")
             content = spool.read() if size <= SPOOLED else spool
             answer = await run_in_threadpool(parts.door.take, content, origin, media_type=media_type)
@@ -135,10 +137,14 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
             int | None, Query(ge=1, description="Which of the posted revisions; default: the last.")
         ] = None,
     ) -> StreamingResponse:
-        """Byte for byte what came, gzip included; ``Digest`` is its SHA-256."""
+        """Byte for byte what came, gzip included; ``Repr-Digest`` is its SHA-256 (RFC 9530)."""
         found = find_original(parts.store.documents, _uuid(uuid), revision=revision)
         media_type = "application/vcon+gzip" if found.apart else "application/vcon"
-        return _streamed(original_bytes(found, parts.store.media), media_type, {"Digest": f"sha-256={found.sha256}"})
+        return _streamed(
+            original_bytes(found, parts.store.media),
+            media_type,
+            {"Repr-Digest": f"sha-256=:{b64encode(bytes.fromhex(found.sha256)).decode()}:"},
+        )
 
     @routes.get("/{uuid}/report", summary="The conformance report")
     def report(uuid: str) -> dict[str, Any]:

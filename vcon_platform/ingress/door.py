@@ -30,12 +30,13 @@ from vcon_platform.store.documents import CHUNK, DocumentStore, RevisionConflict
 from vcon_platform.store.jobs import new_job
 from vcon_platform.store.media import MediaStore
 from vcon_platform.store.records import Original
+from vcon_platform.vcon.conformance import report_of, strict_faults
 from vcon_platform.vcon.document import ARRAYS, Vcon
 from vcon_platform.vcon.faults import Fault, Finding, Rejected
 from vcon_platform.vcon.limits import Limits
 from vcon_platform.vcon.merge import carried_over
 from vcon_platform.vcon.opened import Opened, open_document
-from vcon_platform.vcon.received import Form, Policy, Received, receive
+from vcon_platform.vcon.received import Policy, Received, receive
 
 if TYPE_CHECKING:
     from vcon_platform.vcon.encryption import DecryptionKeys
@@ -139,7 +140,10 @@ class Door:
         """Lead a document that an adapter built through the gates, before its recordings are attached; gives what is
         to be kept beside it. Raises :class:`Rejected`."""
         received = receive(data, self._policy(source))
-        return _meta(received, source, received.findings, _state(received))
+        if source.strict:
+            _refuse(received, received.findings)
+        meta = _meta(received, source, received.findings, _state(received))
+        return {name: value for name, value in meta.items() if value}
 
     # --- through the gates --------------------------------------------------------------------------------------
 
@@ -194,11 +198,11 @@ class Door:
     def _prepared(self, opened: Opened, source: Source, policy: Policy, beside: Beside | None) -> _Prepared:
         with receive(opened.value, policy, skeleton=opened.skeleton) as received:
             findings = (*opened.findings, *received.findings)
-            if source.strict and (refusing := [each for each in findings if each.strict]):
-                raise Rejected(*(Fault(each.code, each.pointer, each.message) for each in refusing))
             if beside is not None:
                 beside.join(received)
             keep_bodies(received.data, self._media)
+            if source.strict:
+                _refuse(received, findings)
         if opened.gzipped:  # nobody can make these bytes again from parts
             raw = opened.raw
             apart = self._media.keep_chunks(_pieces(raw) if isinstance(raw, Path) else [raw or b""])
@@ -227,7 +231,7 @@ class Door:
             vcon=Vcon(received.data, sealed=_sealed(received)),
             queues=queues,
             events=[event],
-            meta=prepared.meta,
+            meta={name: value for name, value in prepared.meta.items() if value},
             posted=prepared.posted,
         )
 
@@ -249,8 +253,9 @@ class Door:
                     )
                 )
             theirs = orjson.loads(prepared.posted.view)
-            last = self._documents.history(uuid).posted()
-            posted = orjson.loads(last.view) if last is not None and last.view is not None else {}
+            # Without a revision it was put into Redis by other software; all of it counts as theirs then.
+            last = self._documents.history(uuid).posted() if current.revision else None
+            posted = orjson.loads(last.view) if last is not None and last.view is not None else current.data
             changes, left = carried_over(posted, current.data, theirs)
             vcon = Vcon(theirs, current.revision, changes, commit=current.commit)
             queues = _queues(prepared, source)
@@ -298,22 +303,31 @@ def _state(received: Received) -> str:
     return "parked" if received.parked else "opaque" if received.opaque else "ready"
 
 
+def _refuse(received: Received, findings: Sequence[Finding]) -> None:
+    """What a strict source refuses: whatever the conformance report holds against the document."""
+    received.findings = list(findings)
+    if faults := strict_faults(report_of(received)):
+        raise Rejected(*faults)
+
+
 def _queues(prepared: _Prepared, source: Source) -> tuple[str, ...]:
     """A parked vCon must not be processed (draft -03 section 4.1.5, critical): it enters no queue."""
     return () if prepared.state == "parked" else source.queues
 
 
 def _sealed(received: Received) -> dict[str, int] | None:
-    if received.form is not Form.SIGNED:
+    if received.signature is None:  # an encrypted vCon that was opened holds a signed one
         return None
     return {array: len(received.data.get(array) or ()) for array in ARRAYS}
 
 
 def _meta(received: Received, source: Source, findings: Sequence[Finding], state: str) -> dict[str, str]:
+    """What is kept beside the document. What there is nothing to say of is empty: of an earlier revision with the same
+    uuid, nothing must stay."""
     sealed = _sealed(received)
     told = [[each.code, each.pointer, each.message] for each in findings[:KEPT_FINDINGS]]
     day = datetime.fromtimestamp(created_seconds(received.data), UTC).date().isoformat()
-    meta = {
+    return {
         "adapter": source.name,
         "day": day,
         "form": str(received.form),
@@ -328,7 +342,6 @@ def _meta(received: Received, source: Source, findings: Sequence[Finding], state
         "findings_count": str(len(findings)) if findings else "",
         **source.meta,
     }
-    return {name: value for name, value in meta.items() if value}
 
 
 def _event(kind: EventKind, prepared: _Prepared, source: Source, *, revision: int, **detail: Any) -> bytes:

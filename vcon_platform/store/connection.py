@@ -55,18 +55,21 @@ def explained() -> Iterator[None]:
 
 
 def answers(pipeline: Any) -> tuple[list[Any], StoreUnavailable | None]:
-    """Run a pipeline. Gives the replies up to the first that is an error, and that error explained; each command by
-    itself was carried out or not. A lost connection leaves all of them in doubt: no replies, and the reason."""
+    """Run a pipeline. Gives its replies, each an answer or the error that refused the command (:func:`is_answer`), and
+    the first error explained. A lost connection leaves all commands in doubt: no replies, and the reason."""
     import redis
 
     try:
         replies = pipeline.execute(raise_on_error=False)
     except redis.RedisError as error:
         return [], explain(error)
-    for position, reply in enumerate(replies):
-        if isinstance(reply, Exception):
-            return replies[:position], explain(reply)
-    return replies, None
+    failed = next((reply for reply in replies if isinstance(reply, Exception)), None)
+    return replies, None if failed is None else explain(failed)
+
+
+def is_answer(reply: Any) -> bool:
+    """False for a command that Redis refused."""
+    return not isinstance(reply, Exception)
 
 
 def explain(error: Exception) -> StoreUnavailable:

@@ -10,7 +10,7 @@ Promises:
 - a document that Redis forgot is read from the archive.
 
 Belongs here: the store's three verbs. Not here: their arguments (``commits.py``), the archive's records
-(``records.py``), what is searched for (``search_fields.py``), gates (``ingress.py``).
+(``records.py``), what is searched for (``search_fields.py``), gates (the room ``ingress/``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import batched
+from itertools import batched, takewhile
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -43,7 +43,7 @@ from vcon_platform.store.commits import (
     posted_as_is,
     revises,
 )
-from vcon_platform.store.connection import answers, explained
+from vcon_platform.store.connection import answers, explained, is_answer
 from vcon_platform.store.identity import identify
 from vcon_platform.store.jobs import new_job
 from vcon_platform.store.media import tokens_of
@@ -121,19 +121,20 @@ class DocumentStore:
             for item, record in zip(chunk, records, strict=True):
                 self._create_one(pipeline, item, record)
             replies, failure = answers(pipeline)
-            if attempt == 1 and any(reply[0] == b"strange" for reply in replies):
-                identify(self._client, self.archive.objects)  # a new store's first vCon; raises if it is another's
+            if attempt == 1 and any(is_answer(reply) and reply[0] == b"strange" for reply in replies):
+                try:
+                    identify(self._client, self.archive.objects)  # a new store's first vCon
+                except PlatformError:  # it is another's, or was emptied: nothing of this came true
+                    self.archive.forget(records)
+                    raise
                 continue
             break
-        outcomes: list[Created] = []
-        refused: list[Record] = []
-        for record, reply in zip(records, replies, strict=False):
-            if reply[0] == b"created":
-                outcomes.append(Created.CREATED)
-            else:
-                refused.append(record)
-                outcomes.append(Created.SAME if reply[2] else Created.KNOWN)
-        self.archive.forget(refused)
+        outcomes = [
+            Created.CREATED if reply[0] == b"created" else Created.SAME if reply[2] else Created.KNOWN
+            for reply in takewhile(is_answer, replies)
+        ]
+        came_true = [is_answer(reply) and reply[0] == b"created" for reply in replies]
+        self.archive.forget(record for record, true in zip(records, came_true, strict=False) if not true)
         return outcomes, failure
 
     def _create_one(self, pipeline: Any, item: NewVcon, record: Record) -> None:
@@ -341,8 +342,10 @@ class DocumentStore:
         for each in waiting:
             self._script(pipeline, each)
         replies, failure = answers(pipeline)
-        told = [(each, _outcome(each, reply[0])) for each, reply in zip(waiting, replies, strict=False)]
-        self.archive.forget(each.record for each, outcome in told if outcome is not Committed.OK and each.record)
+        done = [is_answer(reply) and reply[0] == b"ok" for reply in replies]
+        self.archive.forget(each.record for each, ok in zip(waiting, done, strict=False) if each.record and not ok)
+        answered = takewhile(is_answer, replies)
+        told = [(each, _outcome(each, reply[0])) for each, reply in zip(waiting, answered, strict=False)]
         for each, outcome in told:
             uuid = each.vcon.uuid
             if outcome is Committed.MISSING and (tip := self.tip(uuid)) is not None and self._read_through(uuid, tip):
@@ -354,6 +357,10 @@ class DocumentStore:
 
     def _record(self, each: _Try) -> Record:
         vcon, posted = each.vcon, each.commit.posted
+        if posted is None and not vcon.commit:  # other software's document: its history begins here
+            return Record(
+                uuid=vcon.uuid, revision=vcon.revision + 1, view=vcon.to_bytes(), meta=meta_of(each.commit.meta)
+            )
         return Record(
             uuid=vcon.uuid,
             revision=vcon.revision + 1,

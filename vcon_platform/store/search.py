@@ -40,7 +40,7 @@ ROOM = 20
 """vCons by which a stretch is longer than it should have to be."""
 SLOWEST = 1_000
 """Milliseconds that one command may take. RediSearch runs on Redis' only thread."""
-COUNTING = 100
+COUNTING = 50
 """Milliseconds that counting may take: where it takes longer the total is a lower bound."""
 _KIND = "s"
 

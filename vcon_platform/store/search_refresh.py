@@ -71,6 +71,15 @@ def outdated(client: Redis) -> Iterator[str]:
                 yield cast("bytes", key).decode().removeprefix(keys.search(""))
 
 
+def everything(client: Redis) -> set[str]:
+    """The vCons that Redis knows of in any way: by what it keeps beside them, by their document, by their hash."""
+    return {
+        key.decode().removeprefix(name(""))
+        for name in (keys.meta, keys.document, keys.search)
+        for key in cast("Iterator[bytes]", client.scan_iter(match=name("*"), count=1000))
+    }
+
+
 def _refresh(client: Redis, read: Read, uuids: Sequence[str], region: str | None) -> dict[str, bytes]:
     vcons = read(uuids)
     pipeline = client.pipeline(transaction=False)

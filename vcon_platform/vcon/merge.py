@@ -1,7 +1,7 @@
 """New content under a known uuid: what pipelines had added to the old content is carried over.
 
 Belongs here: which additions survive, and where their indexes point afterwards. Not here: storing the result
-(``store/ingress.py``).
+(``ingress/door.py``).
 
 A uuid names a series of revisions: an e-mail thread grows, a recorder posts the call again with its recording. Whoever
 posts knows nothing of the transcript that was bought meanwhile. So three documents are compared: ``posted``, the

@@ -37,9 +37,10 @@ end
 local changes = tonumber(take())
 local revision = redis.call('HGET', KEYS[2], 'revision')
 if changes > 0 then
-  if not revision or redis.call('EXISTS', KEYS[1]) == 0 then return {'missing'} end
+  if redis.call('EXISTS', KEYS[1]) == 0 then return {'missing'} end
   -- The archive has this commit as the one after `base` already: it comes true exactly there, or not at all.
-  if revision ~= base then return {'behind', revision} end
+  -- A document without a revision was written by other software, and has its first one now.
+  if (revision or '0') ~= base then return {'behind', revision or '0'} end
 end
 for _ = 1, changes do
   local kind, where, value = take(), take(), take()
