@@ -14,12 +14,14 @@ from vcon_platform.errors import PlatformError
 from vcon_platform.store.connection import StoreUnavailable
 from vcon_platform.store.documents import Missing, RevisionConflict
 from vcon_platform.store.identity import StoreMismatch
+from vcon_platform.store.keys import NameRefused
 from vcon_platform.store.objects import ObjectsUnavailable
 from vcon_platform.vcon.faults import Rejected
 
 _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
     (Missing, 404, "not_found"),
     (RevisionConflict, 409, "revision_conflict"),
+    (NameRefused, 422, "bad_queue"),
     (StoreUnavailable, 503, "redis_unavailable"),
     (ObjectsUnavailable, 503, "object_store_unavailable"),
     (StoreMismatch, 503, "store_mismatch"),

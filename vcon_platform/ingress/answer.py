@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
 
+from vcon_platform.store import keys
 from vcon_platform.vcon.faults import Finding
 
 
@@ -15,7 +16,8 @@ class Source:
     """Where a document comes from. ``name`` is the adapter's or the client's; it stands in ledger and search.
 
     ``strict``: what is otherwise told as a finding refuses the document. ``require_signature``: so does any signature
-    state but valid. ``zone``: of dates that name none. ``meta`` is kept beside the document.
+    state but valid. ``zone``: of dates that name none. ``meta`` is kept beside the document. Raises
+    :class:`~vcon_platform.store.keys.NameRefused` for a queue that cannot be: before anything of a document is kept.
     """
 
     name: str
@@ -24,6 +26,10 @@ class Source:
     require_signature: bool = False
     zone: tzinfo = UTC
     meta: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for queue in self.queues:
+            keys.queue(queue)
 
 
 class Outcome(StrEnum):
