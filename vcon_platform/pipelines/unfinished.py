@@ -1,35 +1,51 @@
 """After Redis was lost: which conversations were on their way, and back into their queues with them.
 
 Queues are Redis' alone. What the archive has kept of each vCon is which queues it was to enter, and the ledger knows
-in which pipelines its way has come to an end; the difference still waits. What had been done but not recorded when
-Redis was lost is done again: results that cost money are bought again in that case, rows are replaced by equal ones.
+in which pipelines its way has come to an end; the difference, but for what waits in Redis or is being worked on, still
+waits. What had been done but not recorded when Redis was lost is done again: results that cost money are bought again
+in that case, rows are replaced by equal ones.
+
+This may be broken off, repeated, and called on a Redis that lost nothing. That is why it looks in this order: a job
+that is neither waiting nor leased has ended before, so its event is in the outbox at the latest; then the outbox is
+brought to the ledger; then the ledger is asked.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import batched
+from typing import TYPE_CHECKING
 
+from vcon_platform.ledger.outbox import ship_all
 from vcon_platform.ledger.store import Ledger
 from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.leases import Queues
 
+if TYPE_CHECKING:
+    from redis import Redis
+
 ROUND = 1_000
 
 
-def requeue_unfinished(uuids: Sequence[str], documents: DocumentStore, queues: Queues, ledger: Ledger) -> Counter[str]:
-    """Enter these vCons into the queues they were to enter and in whose pipelines they have not ended; how many, by
-    queue. Raises LedgerUnavailable: nothing more is queued then, and it may be called again."""
+def requeue_unfinished(uuids: Iterable[str], documents: DocumentStore, client: Redis, ledger: Ledger) -> Counter[str]:
+    """Enter these vCons into the queues they were to enter, where they do not wait and in whose pipelines they have not
+    ended; how many, by queue. Raises LedgerUnavailable: nothing more is queued then, and it may be called again."""
+    queues = Queues(client)
+    meant: dict[str, list[str]] = {}
+    for uuid in uuids:
+        for queue in filter(None, documents.meta(uuid).get("queues", "").split(",")):
+            meant.setdefault(queue, []).append(uuid)
+    missing: dict[str, list[str]] = {}
+    for queue, found in meant.items():
+        unsettled = queues.unsettled(queue)
+        missing[queue] = [uuid for uuid in found if uuid not in unsettled]
+    ship_all(client, ledger)
     queued: Counter[str] = Counter()
-    for chunk in batched(uuids, ROUND):
-        ended = ledger.ended(chunk)
-        waiting: dict[str, list[str]] = {}
-        for uuid in chunk:
-            for queue in filter(None, documents.meta(uuid).get("queues", "").split(",")):
-                if (uuid, queue) not in ended:
-                    waiting.setdefault(queue, []).append(uuid)
-        for queue, found in waiting.items():
-            queues.push(queue, found)
-            queued[queue] += len(found)
-    return queued
+    for queue, found in missing.items():
+        for chunk in batched(found, ROUND):
+            ended = ledger.ended(chunk)
+            waiting = [uuid for uuid in chunk if (uuid, queue) not in ended]
+            queues.push(queue, waiting)
+            queued[queue] += len(waiting)
+    return +queued
