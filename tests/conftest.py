@@ -130,3 +130,12 @@ def settings(tmp_path: Path, redis_url: str, postgres_url: str) -> Settings:
         redis_url_setting=redis_url,
         postgres_url_setting=postgres_url,
     )
+
+
+@pytest.fixture
+def deployed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The same as the environment, which is where commands and the resources of runs read it."""
+    monkeypatch.setenv("REDIS_URL", settings.redis_url())
+    monkeypatch.setenv("POSTGRES_URL", settings.postgres_url())
+    monkeypatch.setenv("VCON_DATA_DIR", str(settings.data_dir))
+    return settings

@@ -6,6 +6,7 @@ Belongs here: files, arguments and printing. What happens to a vCon is the door'
 from __future__ import annotations
 
 import json as json_text
+import re
 import sys
 from contextlib import ExitStack
 from enum import StrEnum
@@ -16,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vcon_platform.commands._shown import shown
+from vcon_platform.commands._shown import shown, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from vcon_platform.vcon.export import ExportVersion
     from vcon_platform.vcon.faults import Rejected
 
-app = typer.Typer(no_args_is_help=True, help="vCons in and out: add, show, search, and what is known of one.")
+app = typer.Typer(no_args_is_help=True, help="vCons in and out: add files, search, show one and what is known of it.")
+
+SOURCE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Uuid = Annotated[str, typer.Argument(help="The vCon's uuid.")]
+Uuid = Annotated[str, typer.Argument(help="The vCon's uuid; also as vcon:UUID or urn:uuid:UUID.")]
 
 
 class Version(StrEnum):
@@ -67,30 +70,42 @@ def _give_up(message: str) -> NoReturn:
 @app.command("add")
 def add(
     files: Annotated[
-        list[Path], typer.Argument(help="vCon files (JSON, gzip, signed, encrypted, .vconz); -: stdin.")
+        list[Path],
+        typer.Argument(
+            help="vCons (unsigned, signed, encrypted; also gzipped) or bundles (.vconz); -: a vCon on stdin."
+        ),
     ],
     queue: Annotated[
-        list[str] | None, typer.Option("--queue", "-q", help="A pipeline's queue; may be repeated.")
+        list[str] | None, typer.Option("--queue", "-q", help="Pipeline that is to process them; may be repeated.")
     ] = None,
-    source: Annotated[str, typer.Option("--source", help="Names where they come from.")] = "cli",
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse what would otherwise be a finding.")] = False,
+    source: Annotated[str, typer.Option("--source", help="Where they come from; found by --adapter.")] = "cli",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse what would otherwise only be remarked.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take vCons in: they are archived, stored, searchable and queued when this returns. Exits with 1 if any was
-    refused; the others are in."""
+    """Take vCons in: they are archived, stored, searchable and queued when this returns.
+
+    Exits with 1 if any was refused or cannot be read; the others are in.
+    """
     from vcon_platform.ingress.answer import Source
     from vcon_platform.ingress.opening import open_door, zone_of
     from vcon_platform.settings import load_settings
     from vcon_platform.vcon.faults import Rejected
 
+    if not SOURCE.fullmatch(source):
+        _give_up("--source: write a name of small letters, digits and '_' that begins with a letter.")
     settings = load_settings()
     store = _store()
     door = open_door(settings, store)
-    origin = Source(source, tuple(queue or ()), strict, zone=zone_of(settings))
+    origin = Source(source, tuple(dict.fromkeys(queue or ())), strict, zone=zone_of(settings))
     refused = 0
     for path in files:
         with ExitStack() as held:
-            stream: IO[bytes] = sys.stdin.buffer if str(path) == "-" else held.enter_context(_opened(path))
+            try:
+                stream: IO[bytes] = sys.stdin.buffer if str(path) == "-" else held.enter_context(path.open("rb"))
+            except OSError as error:
+                refused += 1
+                _tell_unread(str(path), error, as_json)
+                continue
             for name, answer in _taken(door, store, path, stream, origin):
                 refused += isinstance(answer, Rejected)
                 _tell(name, answer, as_json)
@@ -105,7 +120,7 @@ def _taken(
     from vcon_platform.vcon.faults import Rejected
 
     try:
-        if path.suffix == ".vconz":
+        if path.suffix.lower() == ".vconz":
             for name, answer in take_bundle(door, store.media, stream, origin):
                 yield f"{path}:{name}", answer
         else:
@@ -114,11 +129,12 @@ def _taken(
         yield str(path), rejected
 
 
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        _give_up(f"{path}: {error.strerror}")
+def _tell_unread(path: str, error: OSError, as_json: bool) -> None:
+    why = error.strerror or type(error).__name__
+    if as_json:
+        typer.echo(json_text.dumps({"file": path, "outcome": "unread", "message": why}))
+    else:
+        typer.echo(f"{visible(path)}: {why}", err=True)
 
 
 def _tell(path: str, answer: Answer | Rejected, as_json: bool) -> None:
@@ -142,33 +158,37 @@ def _tell(path: str, answer: Answer | Rejected, as_json: bool) -> None:
         typer.echo(json_text.dumps(what))
         return
     if isinstance(answer, Rejected):
-        typer.echo(f"{path}: refused", err=True)
+        typer.echo(f"{visible(path)}: refused", err=True)
     else:
         extra = "" if answer.state == "ready" else f", {answer.state}"
-        typer.echo(f"{path}: {answer.outcome} {answer.uuid}, revision {answer.revision}{extra}")
-    for line in lines:
-        typer.echo(f"  {line['pointer'] or '/'}  {line['code']}: {line['message']}", err=isinstance(answer, Rejected))
+        typer.echo(f"{visible(path)}: {answer.outcome} {answer.uuid}, revision {answer.revision}{extra}")
+    for each in told:
+        line = visible(f"{each.pointer or '/'}  {each.code}: {each.message}")
+        typer.echo(f"  {line}", err=isinstance(answer, Rejected))
 
 
 @app.command("show")
 def show(
     uuid: Uuid,
-    version: Annotated[Version, typer.Option("--version", help="The form to write it in.")] = Version.CURRENT,
+    version: Annotated[Version, typer.Option("--version", help="Draft version; current: as kept.")] = Version.CURRENT,
     references: Annotated[bool, typer.Option("--references", help="Leave long bodies in the media store.")] = False,
 ) -> None:
-    """Write a vCon to stdout, bodies included."""
+    """Write a vCon to stdout as JSON, bodies included."""
+    from codecs import iterdecode
+
     from vcon_platform.store.media_documents import write_document
+    from vcon_platform.vcon.document import Vcon
     from vcon_platform.vcon.export import export
 
     store, vcon = _read(uuid)
     data = vcon.data if version is Version.CURRENT else export(vcon.data, cast("ExportVersion", version.value))
-    if references:
-        import orjson
-
-        sys.stdout.buffer.write(orjson.dumps(data))
+    pieces = iter([Vcon(data).to_bytes()]) if references else write_document(store.media, data)
+    if sys.stdout.isatty():
+        for text in iterdecode(pieces, "utf-8"):
+            typer.echo(visible(text), nl=False)
     else:
-        sys.stdout.buffer.writelines(write_document(store.media, data))
-    sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.writelines(pieces)
+    typer.echo()
 
 
 def _read(uuid: str) -> tuple[Store, Any]:
@@ -180,7 +200,7 @@ def _read(uuid: str) -> tuple[Store, Any]:
 def original(
     uuid: Uuid,
     revision: Annotated[
-        int | None, typer.Option("--revision", help="Which posted revision; default: the last.")
+        int | None, typer.Option("--revision", min=1, help="Which of the posted revisions; default: the last.")
     ] = None,
 ) -> None:
     """Write the bytes exactly as they were posted to stdout, gzip included."""
@@ -193,7 +213,7 @@ def original(
 
 @app.command("report")
 def report(uuid: Uuid, as_json: AsJson = False) -> None:
-    """Print the conformance report: what the current draft would say of the document as it was posted."""
+    """Print the conformance report: where the vCon, as it was posted last, departs from the current draft."""
     from vcon_platform.ingress.reports import report_of
 
     told = report_of(_store(), _uuid(uuid))
@@ -215,12 +235,12 @@ def report(uuid: Uuid, as_json: AsJson = False) -> None:
         if lines:
             typer.echo(f"\n{title}")
             for pointer, message in lines:
-                typer.echo(f"  {pointer or '/'}  {message}")
+                typer.echo(f"  {visible(pointer or '/')}  {visible(message)}")
 
 
 @app.command("turns")
 def turns_of(uuid: Uuid, as_json: AsJson = False) -> None:
-    """Print who said what, and when: the turn table, whoever transcribed it."""
+    """Print who said what, and when (in seconds from the start of its dialog)."""
     from dataclasses import asdict
 
     from vcon_platform.vcon.turns import turns
@@ -247,21 +267,24 @@ def search(
     text: Annotated[str | None, typer.Argument(help='Words, and "phrases", of what was said or written.')] = None,
     tel: Annotated[str | None, typer.Option(help="Number of a party, in any spelling, or an extension.")] = None,
     mailto: Annotated[str | None, typer.Option(help="E-mail address of a party.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of a party.")] = None,
-    tag: Annotated[str | None, typer.Option(help="key:value")] = None,
+    name: Annotated[str | None, typer.Option(help="Whole name of a party; capitals do not matter.")] = None,
+    tag: Annotated[str | None, typer.Option(help="A tag, as key:value.")] = None,
     analysis: Annotated[str | None, typer.Option(help="Type of an analysis, e.g. transcript.")] = None,
     dialog: Annotated[str | None, typer.Option(help="Type of a dialog, e.g. recording.")] = None,
-    adapter: Annotated[str | None, typer.Option(help="Where it came from.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="Where it came from: freeswitch, api, cli…")] = None,
     state: Annotated[str | None, typer.Option(help="ready, opaque or parked.")] = None,
     since: Annotated[
         str | None, typer.Option(help="Created at or after, e.g. 2026-11-01 or 2026-11-01T09:00Z.")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Created before.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
-    cursor: Annotated[str | None, typer.Option(help="Goes on where the page before ended.")] = None,
+    until: Annotated[str | None, typer.Option(help="Created before this time.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="vCons on a page.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Go on where a page ended: what it printed as --cursor.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find vCons that are all of what is asked, newest first."""
+    """Find vCons; all of what is asked must be true of them. Newest first: their uuids on stdout, the count on stderr.
+
+    Without a question: all vCons.
+    """
     from vcon_platform.store.search import SearchIndex
     from vcon_platform.store.search_query import SearchQuery
 
