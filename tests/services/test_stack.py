@@ -109,7 +109,7 @@ def test_everything_runs_and_answers(running: Stack) -> None:
 
 def test_the_processes_take_sigint_and_show_no_password(running: Stack) -> None:
     secrets = [path.read_text().strip() for path in (running.settings.data_dir / "secrets").iterdir()]
-    assert len(secrets) == 2
+    assert len(secrets) == 3  # Redis, Postgres, the API
     for status in running.status():
         assert status.process_id is not None
         facts = Path(f"/proc/{status.process_id}/status").read_text()

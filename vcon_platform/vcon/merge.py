@@ -57,6 +57,8 @@ def carried_over(
                 places[index] = there
             elif (carried := _repointed(value, moved)) is None:
                 left += 1
+            elif (there := there_already.get(_key(carried))) is not None:
+                places[index] = there
             else:
                 places[index] = place
                 place += 1
