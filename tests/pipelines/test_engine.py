@@ -265,6 +265,18 @@ def test_the_same_outcome_again_leaves_the_row_alone(redis_client: Redis, tmp_pa
     assert RowIndex(redis_client).generations("calls", ["2026-11-02"]) == generations
 
 
+def test_a_row_that_came_with_its_vcon_is_told_to_the_store(redis_client: Redis, tmp_path: Path) -> None:
+    work = engine(redis_client, tmp_path, PROJECTIONS)
+    [uuid] = stored(work, "x")
+    _run(work, definition("judge"))
+    vcon = work.documents.read_one(uuid)
+    redis_client.delete("rows:calls", "rows:calls:2026-11-02")  # as on a platform that it was exported to
+    work.queues.push("recall", [uuid])
+    _run(work, definition("judge"), "run-2")
+    assert work.documents.read_one(uuid).revision == vcon.revision
+    assert set(RowIndex(redis_client).rows("calls", ["2026-11-02"])) == {uuid}
+
+
 def test_without_save_vcons_nothing_is_written(work: Engine, redis_client: Redis) -> None:
     [uuid] = stored(work, "x")
     assert _run(work, definition("mark", save_vcons=False)).counts == {"done": 1}

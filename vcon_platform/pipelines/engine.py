@@ -310,6 +310,8 @@ class Engine:
         vcons = list(vcons) or [Vcon({"uuid": item.job.vcon_uuids[0]})]  # nothing stored: only the job moves
         if item.io.vcons and (definition.options.save_vcons or failed):
             self._rows.write(definition, vcons[0], verdict)
+        saved = bool(item.io.vcons) and definition.options.save_vcons
+        rows = self._rows.marks(definition, vcons[0], verdict) if saved else []
         if not definition.options.save_vcons:
             vcons = [vcon.unchanged() for vcon in vcons]
         events = list(item.events)
@@ -328,7 +330,7 @@ class Engine:
             Commit(
                 vcons[0],
                 Fence(batch.id, batch.owner, item.job.id),
-                rows=row_marks(vcons[0]),
+                rows=rows,
                 pushes=pushes,
                 channels=[f"pipeline:{definition.name}:{verdict.ending}"],
                 events=events,

@@ -7,14 +7,15 @@ reaches the processor that once wrote its row (the word list was changed, it is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vcon_platform.pipelines.batch import Verdict
 from vcon_platform.pipelines.definition import Definition
+from vcon_platform.processors.projection import ProjectionProcessor
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.outcome import Outcome
-from vcon_platform.projections.rows import PURPOSE, build_row, put_row
+from vcon_platform.projections.rows import PURPOSE, build_row, find_row, put_row
 from vcon_platform.store.commits import RowMark
 from vcon_platform.vcon.document import Append, Put, Vcon
 
@@ -43,6 +44,26 @@ class RowWriter:
                 put_row(vcon, build_row(projection, vcon, outcome), projection)
             elif verdict.ending == "filtered" and all(mark.projection != projection.name for mark in row_marks(vcon)):
                 _withdraw(vcon, projection.name)
+
+    def marks(self, definition: Definition, vcon: Vcon, verdict: Verdict) -> list[RowMark]:
+        """The rows that a commit of this vCon tells the store of: those that its changes write or withdraw, and those
+        that this pipeline found there just as it would have written them. A vCon may arrive with its row (an import
+        from another platform), and the store knows nothing of it yet; telling it again changes nothing."""
+        marks = {mark.projection: mark for mark in row_marks(vcon)}
+        for name in self._visited(definition, verdict):
+            if name not in marks and (row := find_row(vcon, name)) is not None:
+                marks[name] = RowMark(name, row.day, vcon.uuid, row.hash)
+        return list(marks.values())
+
+    def _visited(self, definition: Definition, verdict: Verdict) -> Iterator[str]:
+        """The projections whose rows were made or compared on the way to this verdict."""
+        for projection in self._projections.values():
+            if definition.name in projection.pipelines and projection.rows == "conversation":
+                yield projection.name
+        if verdict.ending == "done":
+            for step in definition.steps:
+                if step.processor is ProjectionProcessor and step.options.should_process:
+                    yield step.options.projection  # type: ignore[attr-defined]  # its options have it
 
 
 def _withdraw(vcon: Vcon, projection: str) -> None:
