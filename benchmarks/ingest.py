@@ -38,7 +38,8 @@ from vcon_platform.ingress.door import Door
 from vcon_platform.store.opening import Store
 from vcon_platform.vcon.uuids import new_uuid
 
-WORDS = "the caller asked about an order that has not come and wants to know when it will be at the door".split()
+TEXT = "the caller asked about an order that has not come and wants to know when it will be at the door"
+WORDS = TEXT.split()
 
 
 def document(chosen: random.Random) -> bytes:

@@ -15,7 +15,7 @@ SWEEP_EVERY_TICKS = 720
 @dg.sensor(
     name="housekeeping",
     description="Hands back the jobs of batches whose run stopped beating, ships ledger events to Postgres, "
-    "and deletes old checkpoints and media that no vCon names any more.",
+    "deletes old checkpoints and media that no vCon names any more, and brings the search index up to date.",
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,
     required_resource_keys={"redis", "object_store", "postgres"},
@@ -30,6 +30,7 @@ def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     told = f"{handed_back} jobs handed back, {shipped} ledger events shipped"
     if tick % SWEEP_EVERY_TICKS == 0:
         told += f", {run.checkpoints.sweep()} checkpoints swept, {_sweep_media(context, run)}"
+        run.store.index.ensure(wait=0)  # a new version of the index is built in the background
     context.update_cursor(str(tick + 1))
     return dg.SkipReason(told)
 

@@ -98,6 +98,14 @@ class Settings(BaseSettings):
         title="Time zone",
         description="Of dates in documents that name none, e.g. Europe/Berlin.",
     )
+    region: str | None = Field(
+        default=None,
+        alias="VCON_REGION",
+        title="Region",
+        description="Where numbers without a country code are at home, e.g. US or DE: they are then found as E.164. "
+        "Unset: by their digits only. After a change: vcon-platform store reindex.",
+        pattern="^[A-Z]{2}$",
+    )
     trust_dir: Path | None = Field(
         default=None,
         alias="VCON_TRUST_DIR",

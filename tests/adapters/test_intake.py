@@ -16,6 +16,7 @@ from vcon_platform.store import keys
 from vcon_platform.store.leases import Queues
 from vcon_platform.store.media import MediaStore
 from vcon_platform.store.opening import Store
+from vcon_platform.store.search import SearchIndex
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.uuids import derived_uuid
 
@@ -47,7 +48,7 @@ def intake(redis_client: Redis, tmp_path: Path) -> Intake:
 def _store(client: Redis, folder: Path) -> Store:
     documents = document_store(client, folder / "objects")
     objects = documents.archive.objects
-    return Store(client, objects, documents.archive, documents, MediaStore(objects, 8, client))
+    return Store(client, objects, documents.archive, documents, SearchIndex(client), MediaStore(objects, 8, client))
 
 
 def _call(number: int, recording: Path | None = None) -> Capture:

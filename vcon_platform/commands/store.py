@@ -85,7 +85,6 @@ def rebuild_store() -> None:
     from vcon_platform.settings import load_settings
     from vcon_platform.store.commits import Restored
     from vcon_platform.store.rebuild import rebuild
-    from vcon_platform.store.search import SearchIndex
 
     store, ledger = _store(), Ledger(load_settings().postgres_url())
     ledger.ensure()  # asked first: without it what never finished cannot be found
@@ -99,7 +98,7 @@ def rebuild_store() -> None:
                 status.update(f"Rebuilding: {len(seen)} vCons")
 
         done = rebuild(store.client, store.documents, marks=row_marks, told=told)
-        SearchIndex(store.client).ensure()
+        store.index.ensure()
         status.update("Looking for what never finished")
         queued = requeue_unfinished(seen, store.documents, store.client, ledger)
     counts = ", ".join(f"{count} {_RESTORED[what]}" for what, count in sorted(done.counts.items()))
@@ -143,11 +142,10 @@ def reindex_store() -> None:
 
     Safe while the platform runs. Exits with 1 if vCons are left that somebody kept changing, or that cannot be read.
     """
-    from vcon_platform.store.search import SearchIndex
     from vcon_platform.store.search_refresh import everything
 
     store = _store()
-    index = SearchIndex(store.client)
+    index = store.index
     index.ensure()
     with Console(stderr=True).status("Reindexing"):
         done = index.reindex(store.documents.read, everything(store.client))

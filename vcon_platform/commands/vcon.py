@@ -285,11 +285,10 @@ def search(
 
     Without a question: all vCons.
     """
-    from vcon_platform.store.search import SearchIndex
     from vcon_platform.store.search_query import SearchQuery
 
     store = _store()
-    index = SearchIndex(store.client)
+    index = store.index
     index.ensure()
     query = SearchQuery(
         text=text,

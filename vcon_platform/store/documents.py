@@ -79,12 +79,14 @@ class _Try:
 
 class DocumentStore:
     """The vCons of one Redis and its archive. ``live_seconds``: how long a document stays in Redis after it was last
-    written (0: for good); the archive has it in any case."""
+    written (0: for good); the archive has it in any case. ``region``: where numbers without a country code are at
+    home, for search."""
 
-    def __init__(self, client: Redis, archive: Archive, *, live_seconds: int = 0) -> None:
+    def __init__(self, client: Redis, archive: Archive, *, live_seconds: int = 0, region: str | None = None) -> None:
         self.archive = archive
         self._client = client
         self._live = live_seconds
+        self._region = region
         self._create = scripts.script(client, "create")
         self._commit = scripts.script(client, "commit")
         self._restore = scripts.script(client, "restore")
@@ -158,7 +160,7 @@ class DocumentStore:
                 created_seconds(data),
                 self._live,
                 *counted(item.meta),
-                *counted(fields(data, item.meta)),
+                *counted(fields(data, item.meta, region=self._region)),
                 *_listed(_tokens(data, record)),
                 event_array(item.events),
                 *(new_job(uuid).to_bytes() for _ in item.queues),
@@ -300,7 +302,7 @@ class DocumentStore:
                     created_seconds(vcon.data),
                     self._live,
                     *counted(meta),
-                    *counted(fields(vcon.data, meta)),
+                    *counted(fields(vcon.data, meta, region=self._region)),
                     *_listed(tokens),
                     len(rows) // 3,
                     *rows,
@@ -377,9 +379,9 @@ class DocumentStore:
         search: Mapping[str, Argument] = {}
         tokens: set[str] = set()
         if commit.posted is not None and record is not None:
-            search, tokens = fields(vcon.data, commit.meta), _tokens(vcon.data, record)
+            search, tokens = fields(vcon.data, commit.meta, region=self._region), _tokens(vcon.data, record)
         elif vcon.changes:
-            search = after(vcon.data, [change for change in vcon.changes if not is_row(change)])
+            search = after(vcon.data, [change for change in vcon.changes if not is_row(change)], region=self._region)
             for change in vcon.changes:
                 if isinstance(change, Append) or change.member in ARRAYS:
                     tokens |= tokens_of({"attachments": [change.value]})

@@ -12,6 +12,7 @@ from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.fetch import Fetcher, FetchMode, FetchPolicy
 from vcon_platform.store.media import MediaStore
 from vcon_platform.store.objects import open_objects
+from vcon_platform.store.search import SearchIndex
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -26,6 +27,7 @@ class Store:
     objects: ObjectStore
     archive: Archive
     documents: DocumentStore
+    index: SearchIndex
     media: MediaStore
 
 
@@ -39,7 +41,8 @@ def open_store(settings: Settings, *, client: Redis | None = None, objects: Obje
         client=chosen,
         objects=kept,
         archive=archive,
-        documents=DocumentStore(chosen, archive, live_seconds=settings.live_seconds),
+        documents=DocumentStore(chosen, archive, live_seconds=settings.live_seconds, region=settings.region),
+        index=SearchIndex(chosen, region=settings.region),
         media=MediaStore(kept, settings.media_inline_max, chosen, Fetcher(_fetch_policy(settings)), settings.spool_dir),
     )
 

@@ -28,10 +28,10 @@ from vcon_platform.vcon.limits import Limits
 BOM = b"\xef\xbb\xbf"
 
 _BLOCK = 1 << 18
-_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _MAX_INTEGER = str(MAX_INTEGER).encode()
-_LONG = b"0" * len(_MAX_INTEGER)
-_LONG_INTEGER = re.compile(rb"(?<![0-9.eE+])-?([0-9]{%d,}+)(?![.eE])" % len(_LONG))
+_FOLDED = bytes.maketrans(b"123456789" + b"[: \t\n\r-", b"0" * 9 + b"," * 7)
+_LONG_FOLDED = b"," + b"0" * len(_MAX_INTEGER)  # how an integer of that many digits looks, whatever is before it
+_LONG_INTEGER = re.compile(rb"[\[,:\s-]([0-9]{%d,}+)(?![.eE])" % len(_MAX_INTEGER))
 _BACKSLASHES = re.compile(rb"\\*+")
 _BOM_STRIPPED = Finding("bom_stripped", "", "a byte order mark stood before the document; write UTF-8 without it")
 
@@ -60,7 +60,7 @@ def read_json(
         except orjson.JSONDecodeError:
             pass
         else:
-            looks_well = not (_drops_members(raw, value) or _big_integer(raw) or _misshapen(raw, value, limits))
+            looks_well = _looks_well(raw, value, limits)
             if looks_well or (fault := find(raw, limits, came_at)) is None:
                 return value
             raise Rejected(fault)
@@ -69,42 +69,60 @@ def read_json(
 
 def _over_caps(raw: bytes, limits: Limits) -> bool:
     """Whether more may become objects in memory than the caps allow. Looked at before parsing, since 64 MB of brackets
-    are gigabytes of lists; each value but the first comes after a comma or what it is in."""
+    are gigabytes of lists."""
     if len(raw) < min(limits.members, limits.elements):
         return False
-    outside = _outside_strings(raw)
-    values = outside.count(b",") + outside.count(b"[") + outside.count(b"{")
-    return outside.count(b":") > limits.members or values > limits.members + limits.elements
+    return _holds_too_much(raw, limits) and _holds_too_much(_outside_strings(raw), limits)
 
 
-def _drops_members(raw: bytes, value: Any) -> bool:
-    """Whether the parser left out members, as it does of two with one name."""
+def _holds_too_much(text: bytes, limits: Limits) -> bool:
+    """By its punctuation: each value but the first comes after a comma or what it is in."""
+    values = text.count(b",") + text.count(b"[") + text.count(b"{")
+    return values > limits.members + limits.elements or text.count(b":") > limits.members
+
+
+def _looks_well(raw: bytes, value: Any, limits: Limits) -> bool:
+    """Whether the parser left nothing out and nothing is too big, too deep or too long."""
     try:
         written = orjson.dumps(value)
     except orjson.JSONEncodeError:  # nested deeper than it writes
-        return True
-    if (
-        b"\\" in raw and b"\\u0022" in raw
-    ):  # a quote that is written as none: count only those that begin or end a string
+        return False
+    return not (_drops_members(raw, written) or _big_integer(raw) or _misshapen(value, written, limits))
+
+
+def _drops_members(raw: bytes, written: bytes) -> bool:
+    """Whether the parser left out members, as it does of two with one name: strings are missing then."""
+    if b"\\" in raw and b"\\u0022" in raw:  # a quote that is written as none: count only those around strings
         raw, written = _without_escapes(raw), _without_escapes(written)
     return raw.count(b'"') != written.count(b'"')
 
 
 def _big_integer(raw: bytes) -> bool:
     """Whether there is an integer beyond 2^53-1."""
-    if _LONG not in raw.translate(_AS_ZEROS):
+    if raw[:1].isdigit():  # nothing is before it
+        return len(raw) >= len(_MAX_INTEGER)
+    if _LONG_FOLDED not in raw.translate(_FOLDED):
         return False
-    for integer in _LONG_INTEGER.finditer(_outside_strings(raw)):
+    return _big_integer_in(raw) and _big_integer_in(_outside_strings(raw))
+
+
+def _big_integer_in(text: bytes) -> bool:
+    for integer in _LONG_INTEGER.finditer(text):
         digits = integer[1]
         if len(digits) > len(_MAX_INTEGER) or digits > _MAX_INTEGER:
             return True
     return False
 
 
-def _misshapen(raw: bytes, value: Any, limits: Limits) -> bool:
+def _misshapen(value: Any, written: bytes, limits: Limits) -> bool:
     """Whether the value is nested too deep or has too long an array."""
-    if len(raw) <= limits.elements and raw.count(b"{") + raw.count(b"[") <= limits.depth:
-        return False
+    if written.count(b",") < limits.elements:
+        opened = written.count(b"{") + written.count(b"[")
+        if opened <= limits.depth:
+            return False
+        # an object that follows another in an array is no deeper than that one
+        if opened - written.count(b"},{") - written.count(b"],[") <= limits.depth:
+            return False
     level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(limits.depth):
         if max(map(len, level), default=0) > limits.elements:  # perhaps of an object: the second reading knows
