@@ -116,7 +116,7 @@ def _big_integer_in(text: bytes) -> bool:
 
 def _misshapen(value: Any, written: bytes, limits: Limits) -> bool:
     """Whether the value is nested too deep or has too long an array."""
-    if written.count(b",") < limits.elements:
+    if len(written) <= limits.elements or written.count(b",") < limits.elements:
         opened = written.count(b"{") + written.count(b"[")
         if opened <= limits.depth:
             return False
