@@ -287,6 +287,22 @@ def test_long_texts_are_counted_in_blocks_to_the_same_end(text: str, block: int)
             _agree(text.encode("utf-8", "surrogatepass"), limits)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"start":1700000000000000,"words":['
+        + ",".join('{"start":0.3333333333333333,"confidence":1.0}' for _ in range(500))
+        + "]}",
+        '{"dialog":[' + ",".join('{"parties":[0,1],"body":"\\"quoted\\" \\\\"}' for _ in range(200)) + "]}",
+        '{"id":"12345678901234567890","text":"in 12345678901234567890 words, [[[[","html":"\\u0022"}',
+        "{" + ",".join(f'"{number}":{{}}' for number in range(200)) + "}",
+    ],
+)
+def test_a_good_document_is_read_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vcon_platform.vcon.strict_json.find", None)
+    assert read_json(text.encode(), Limits(elements=700, members=1200)) == json.loads(text)
+
+
 # --- time -------------------------------------------------------------------------------------------------------
 
 

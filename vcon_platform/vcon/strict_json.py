@@ -125,7 +125,7 @@ def _misshapen(value: Any, written: bytes, limits: Limits) -> bool:
             return False
     level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(limits.depth):
-        if max(map(len, level), default=0) > limits.elements:  # perhaps of an object: the second reading knows
+        if any(len(each) > limits.elements for each in level if type(each) is list):
             return True
         level = [
             inner
