@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, TypeGuard
 
 from vcon_platform.vcon.dialogs import array, beginnings
@@ -109,9 +110,13 @@ def transcript_text(vcon: Vcon | Mapping[str, Any]) -> str:
     if next(_transcripts(data, len(dialogs)), None) is not None:
         return "\n".join(turn.text for turn in turns(data))
     # A chat needs no turn table: its messages in time order are its text. Each vCon that comes in is asked for it.
-    begins = beginnings(dialogs)
-    order = sorted(range(len(dialogs)), key=lambda index: (begins[index][0], index))
-    return "\n".join(text for index in order if (text := message_text(dialogs[index])))
+    said = [
+        (begin, text)
+        for (begin, _), dialog in zip(beginnings(dialogs), dialogs, strict=True)
+        if (text := message_text(dialog))
+    ]
+    said.sort(key=itemgetter(0))
+    return "\n".join([text for _, text in said])
 
 
 def has_transcript(vcon: Vcon | Mapping[str, Any], dialog: int) -> bool:
