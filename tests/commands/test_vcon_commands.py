@@ -73,6 +73,15 @@ def test_of_a_bundle_every_document_is_taken_in_under_its_name_there(run: Run, s
     assert len(store.documents.known([value["uuid"] for value in values])) == 2
 
 
+def test_a_bundle_that_was_written_is_taken_in_again(run: Run, store: Store, tmp_path: Path) -> None:
+    value = _recording()
+    run("vcon", "add", _file(tmp_path, orjson.dumps(value)))
+    target = tmp_path / "calls.vconz"
+    assert run("vcon", "bundle", value["uuid"], "-o", target).exit_code == 0
+    done = run("vcon", "add", target)
+    assert (done.exit_code, str(value["uuid"]) in done.stdout) == (0, True)
+
+
 def test_one_that_is_refused_harms_no_other(run: Run, store: Store, tmp_path: Path) -> None:
     first, last = document(), document()
     done = run(

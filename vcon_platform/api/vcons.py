@@ -103,7 +103,7 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
     ) -> AnswerOut:
         """The document is in the archive and in Redis when the answer is sent. A body of any size is streamed."""
         settings.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with SpooledTemporaryFile(max_size=SPOOLED, dir=settings.spool_dir) as spool:
+        with SpooledTemporaryFile(max_size=SPOOLED, dir=str(settings.spool_dir)) as spool:
             size = 0
             async for piece in request.stream():
                 size += len(piece)

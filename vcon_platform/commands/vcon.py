@@ -211,6 +211,25 @@ def original(
     sys.stdout.buffer.writelines(original_bytes(found, store.media))
 
 
+@app.command("bundle")
+def bundle(
+    uuids: Annotated[list[str], typer.Argument(help="The vCons' uuids.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write, e.g. calls.vconz.")],
+) -> None:
+    """Write vCons, bodies included, into one .vconz file; 'add' takes it in again, here or elsewhere."""
+    from vcon_platform.store.media_documents import write_document
+    from vcon_platform.vcon.bundle_writing import write_bundle
+
+    store = _store()
+    chosen = dict.fromkeys(_uuid(each) for each in uuids)
+    documents = ((uuid, b"".join(write_document(store.media, store.documents.read_one(uuid).data))) for uuid in chosen)
+    try:
+        write_bundle(output, documents)
+    except OSError as error:
+        _give_up(f"{output}: {error.strerror}")
+    typer.echo(f"{output}: {len(chosen)} vCons")
+
+
 @app.command("report")
 def report(uuid: Uuid, as_json: AsJson = False) -> None:
     """Print the conformance report: where the vCon, as it was posted last, departs from the current draft."""
