@@ -14,7 +14,8 @@ from typing import Any
 
 import orjson
 
-from vcon_platform.store.records import Original
+from vcon_platform.store.media import tokens_of
+from vcon_platform.store.records import Original, Record
 from vcon_platform.vcon.document import Append, Change, Vcon
 
 Argument = str | bytes | int | float
@@ -138,8 +139,7 @@ def commit_arguments(
                 argv += ["put", path, orjson.dumps(change.value)]
     argv += counted(commit.meta)
     argv += counted(search)
-    named = list(tokens)
-    argv += [len(named), *named]
+    argv += listed(tokens)
     argv.append(len(commit.rows))
     for row in commit.rows:
         argv += [row.projection, row.day, row.uuid, row.hash]
@@ -173,3 +173,19 @@ def is_row(change: Change) -> bool:
     """True for a projection's row, which nobody searches: most commits change nothing else."""
     member = change.array if isinstance(change, Append) else change.member
     return member == "attachments" and isinstance(change.value, dict) and change.value.get("purpose") == "projection"
+
+
+def listed(tokens: Iterable[str]) -> list[Argument]:
+    """The tokens behind their number, as the scripts take them."""
+    named = list(tokens)
+    return [len(named), *named]
+
+
+def media_of(data: Mapping[str, Any], record: Record) -> set[str]:
+    """Every medium that a revision needs: those its document names, and those its original is made of."""
+    tokens = tokens_of(data)
+    if record.original is not None:
+        tokens.update(str(splice[1]) for splice in record.original.splices)
+        if record.original.apart:
+            tokens.add(record.original.apart)
+    return tokens

@@ -9,8 +9,8 @@ Promises:
 - a commit by a run that lost its lease changes nothing;
 - a document that Redis forgot is read from the archive.
 
-Belongs here: the store's three verbs. Not here: their arguments (``commits.py``), the archive's records
-(``records.py``), what is searched for (``search_fields.py``), gates (the room ``ingress/``).
+Belongs here: the store's verbs. Not here: how a commit comes true (``committing.py``), arguments (``commits.py``), the
+archive's records (``records.py``), what is searched for (``search_fields.py``), gates (the room ``ingress/``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import batched, takewhile
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,38 +26,35 @@ import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.store import keys, scripts
-from vcon_platform.store.archive import SNAPSHOT_EVERY, Archive, History, Ref, Tip, meta_of
+from vcon_platform.store.archive import Archive, History, Ref, Tip, meta_of
 from vcon_platform.store.commits import (
-    Argument,
     Commit,
     Committed,
     Created,
     NewVcon,
     Restored,
     RowMark,
-    commit_arguments,
     counted,
     created_seconds,
     event_array,
-    is_row,
+    listed,
+    media_of,
     posted_as_is,
-    revises,
 )
+from vcon_platform.store.committing import TRIES, Committing
 from vcon_platform.store.connection import answers, explained, is_answer
 from vcon_platform.store.identity import identify
 from vcon_platform.store.jobs import new_job
 from vcon_platform.store.media import tokens_of
 from vcon_platform.store.records import Record
-from vcon_platform.store.search_fields import after, fields
-from vcon_platform.vcon.document import ARRAYS, Append, Vcon
+from vcon_platform.store.search_fields import fields
+from vcon_platform.vcon.document import Vcon
 
 if TYPE_CHECKING:
     from redis import Redis
 
 CHUNK = 100
 """Commands per pipeline: ten already give most of the gain, a thousand give no more (reference/throughput.md)."""
-TRIES = 60
-"""Of a commit of appends that keeps meeting others' revisions: eight writers on one vCon need about ten."""
 
 
 class Missing(PlatformError):
@@ -66,15 +63,6 @@ class Missing(PlatformError):
 
 class RevisionConflict(PlatformError):
     """A member was to be replaced that others keep changing."""
-
-
-@dataclass(slots=True)
-class _Try:
-    """A commit under way: the document in hand, and the record that was written for it."""
-
-    commit: Commit
-    vcon: Vcon
-    record: Record | None = None
 
 
 class DocumentStore:
@@ -88,8 +76,8 @@ class DocumentStore:
         self._live = live_seconds
         self._region = region
         self._create = scripts.script(client, "create")
-        self._commit = scripts.script(client, "commit")
         self._restore = scripts.script(client, "restore")
+        self._committing = Committing(client, archive, self, live_seconds=live_seconds, region=region)
 
     # --- create -------------------------------------------------------------------------------------------------
 
@@ -161,7 +149,7 @@ class DocumentStore:
                 self._live,
                 *counted(item.meta),
                 *counted(fields(data, item.meta, region=self._region)),
-                *_listed(_tokens(data, record)),
+                *listed(media_of(data, record)),
                 event_array(item.events),
                 *(new_job(uuid).to_bytes() for _ in item.queues),
             ],
@@ -192,13 +180,14 @@ class DocumentStore:
         for chunk in batched(uuids, CHUNK):
             absent = self._read_chunk(chunk, documents)
             if absent:
-                restored = [uuid for uuid, tip in absent.items() if tip is not None and self._read_through(uuid, tip)]
+                restored = [uuid for uuid, tip in absent.items() if tip is not None and self.read_through(uuid, tip)]
                 self._read_chunk(restored, documents)
                 if len(restored) < len(absent):  # Redis knows every vCon, unless it was emptied: then say that
                     identify(self._client, self.archive.objects)
         return documents
 
-    def _read_through(self, uuid: str, tip: Tip) -> bool:
+    def read_through(self, uuid: str, tip: Tip) -> bool:
+        """Put a document that left Redis back; False where the archive has none."""
         return self.restore(uuid, tip=tip) is not Restored.UNKNOWN
 
     def _read_chunk(self, chunk: Sequence[str], documents: dict[str, Vcon]) -> dict[str, Tip | None]:
@@ -290,7 +279,7 @@ class DocumentStore:
         meta = {**history.meta(), "commit": record.commit}
         posted = [each for each in history.records if each.original is not None]
         meta |= {f"posted:{each.original.sha256}": str(each.revision) for each in posted if each.original}
-        tokens = {token for each in posted for token in _tokens({}, each)} | tokens_of(vcon.data)
+        tokens = {token for each in posted for token in media_of({}, each)} | tokens_of(vcon.data)
         rows = [part for mark in marks(vcon) for part in (mark.projection, mark.day, mark.hash)]
         with explained():
             answer = self._restore(
@@ -303,7 +292,7 @@ class DocumentStore:
                     self._live,
                     *counted(meta),
                     *counted(fields(vcon.data, meta, region=self._region)),
-                    *_listed(tokens),
+                    *listed(tokens),
                     len(rows) // 3,
                     *rows,
                 ],
@@ -316,98 +305,7 @@ class DocumentStore:
         """Commit changes in pipelines; each commit by itself is all or nothing. Gives each with its outcome, in no
         particular order. Raises :class:`StoreUnavailable`; a commit that was not told of by then is in doubt."""
         for chunk in batched(commits, CHUNK):
-            waiting = [_Try(commit, commit.vcon) for commit in chunk]
-            for attempt in range(TRIES):
-                again = []
-                for each, outcome in self._commit_once(waiting):
-                    if outcome is None:
-                        again.append(each)
-                    else:
-                        yield each.commit, outcome
-                if not again:
-                    break
-                if attempt:
-                    time.sleep(random.uniform(0, min(0.05, 0.001 * 2**attempt)))  # noqa: S311 - others want a turn
-                waiting = list(self._rebased(again))
-                for each in [each for each in again if all(each.commit is not other.commit for other in waiting)]:
-                    yield each.commit, Committed.MISSING
-            else:
-                for each in waiting:
-                    yield each.commit, Committed.CONFLICT
-
-    def _commit_once(self, waiting: Sequence[_Try]) -> Iterator[tuple[_Try, Committed | None]]:
-        """One attempt for each; None: it met somebody else's revision, or an expired document, and may try again."""
-        pipeline = self._client.pipeline(transaction=False)
-        revising = [each for each in waiting if revises(each.commit, each.vcon)]
-        for each, record in zip(revising, self.archive.keep([self._record(each) for each in revising]), strict=True):
-            each.record = record
-        for each in waiting:
-            self._script(pipeline, each)
-        replies, failure = answers(pipeline)
-        done = [is_answer(reply) and reply[0] == b"ok" for reply in replies]
-        self.archive.forget(each.record for each, ok in zip(waiting, done, strict=False) if each.record and not ok)
-        answered = takewhile(is_answer, replies)
-        told = [(each, _outcome(each, reply[0])) for each, reply in zip(waiting, answered, strict=False)]
-        for each, outcome in told:
-            uuid = each.vcon.uuid
-            if outcome is Committed.MISSING and (tip := self.tip(uuid)) is not None and self._read_through(uuid, tip):
-                yield each, None
-            else:
-                yield each, outcome
-        if failure is not None:
-            raise failure
-
-    def _record(self, each: _Try) -> Record:
-        vcon, posted = each.vcon, each.commit.posted
-        if posted is None and not vcon.commit:  # other software's document: its history begins here
-            return Record(
-                uuid=vcon.uuid, revision=vcon.revision + 1, view=vcon.to_bytes(), meta=meta_of(each.commit.meta)
-            )
-        return Record(
-            uuid=vcon.uuid,
-            revision=vcon.revision + 1,
-            previous=vcon.commit,
-            meta=meta_of(each.commit.meta),
-            view=posted.view if posted else None,
-            original=posted.original if posted else None,
-            changes=tuple(vcon.changes),
-            snapshot=vcon.to_bytes() if (vcon.revision + 1) % SNAPSHOT_EVERY == 0 else None,
-        )
-
-    def _script(self, pipeline: Any, each: _Try) -> None:
-        commit, vcon, record = each.commit, each.vcon, each.record
-        search: Mapping[str, Argument] = {}
-        tokens: set[str] = set()
-        if commit.posted is not None and record is not None:
-            search, tokens = fields(vcon.data, commit.meta, region=self._region), _tokens(vcon.data, record)
-        elif vcon.changes:
-            search = after(vcon.data, [change for change in vcon.changes if not is_row(change)], region=self._region)
-            for change in vcon.changes:
-                if isinstance(change, Append) or change.member in ARRAYS:
-                    tokens |= tokens_of({"attachments": [change.value]})
-        batch_id = commit.fence.batch_id if commit.fence else ""
-        uuid = vcon.uuid
-        self._commit(
-            keys=[
-                keys.document(uuid),
-                keys.meta(uuid),
-                keys.OUTBOX,
-                keys.batch(batch_id),
-                keys.batch_jobs(batch_id),
-                keys.search(uuid),
-            ],
-            args=commit_arguments(commit, vcon, record.commit if record else "", self._live, search, tokens),
-            client=pipeline,
-        )
-
-    def _rebased(self, again: Sequence[_Try]) -> Iterator[_Try]:
-        """The same changes on top of what is there now; a document that is gone is left out."""
-        for each in again:
-            fresh = self.read([each.vcon.uuid]).get(each.vcon.uuid)
-            if fresh is not None:
-                for change in each.vcon.changes:
-                    fresh.apply(change)
-                yield _Try(each.commit, fresh)
+            yield from self._committing.commit(chunk)
 
     def update(self, uuid: str, change: Callable[[Vcon], object], **rest: Any) -> None:
         """Read a document, let ``change`` change it, commit; again from a fresh read as long as others replace the
@@ -425,29 +323,6 @@ class DocumentStore:
         raise RevisionConflict(f"vCon {uuid} is being changed by others without a break; try again later")
 
 
-def _outcome(each: _Try, answer: bytes) -> Committed | None:
-    """What the script's answer means; None: appends met somebody else's revision, and may be made on top of it."""
-    if answer != b"behind":
-        return Committed(answer.decode())
-    merges = each.commit.posted is None and all(isinstance(change, Append) for change in each.vcon.changes)
-    return None if merges else Committed.CONFLICT
-
-
 def _with_queues(item: NewVcon) -> NewVcon:
     """Where a vCon was to go is written down with it: a store that lost its queues can be asked who still waits."""
     return replace(item, meta={**item.meta, "queues": ",".join(item.queues)}) if item.queues else item
-
-
-def _listed(tokens: Iterable[str]) -> list[Argument]:
-    named = list(tokens)
-    return [len(named), *named]
-
-
-def _tokens(data: Mapping[str, Any], record: Record) -> set[str]:
-    """Every medium that a revision needs: those its document names, and those its original is made of."""
-    tokens = tokens_of(data)
-    if record.original is not None:
-        tokens.update(str(splice[1]) for splice in record.original.splices)
-        if record.original.apart:
-            tokens.add(record.original.apart)
-    return tokens
