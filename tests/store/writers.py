@@ -1,12 +1,13 @@
 """Writers that run as processes of their own, for the tests of concurrency and crashes.
 
-``appender``: appends and replaces on given vCons, and prints each as it is told of it. ``ingester``: takes new vCons in
-without end, and prints each uuid as it is answered. Both write a line only after the store's word.
+``appender``: appends and replaces on given vCons, and tells each as it is told of it. ``ingester``: takes new vCons in
+without end, and tells each uuid as it is answered. Both write a line only after the store's word.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import sys
 from pathlib import Path
@@ -26,6 +27,11 @@ def _settings(redis_url: str, folder: str) -> Settings:
     return Settings(_env_file=None, data_dir_setting=Path(folder), redis_url_setting=redis_url)
 
 
+def _tell(*words: str) -> None:
+    """One line by one write: writers share a file, and print may write a line in pieces."""
+    os.write(1, f"{' '.join(words)}\n".encode())
+
+
 def appender(store: Store, name: str, count: int, uuids: list[str]) -> None:
     """``count`` changes, three appends to one replace, spread over the vCons."""
     chosen = random.Random(name)
@@ -35,7 +41,7 @@ def appender(store: Store, name: str, count: int, uuids: list[str]) -> None:
             store.documents.update(uuid, lambda vcon, mark=mark: vcon.append("analysis", {"type": mark}))  # type: ignore[misc]
         else:
             store.documents.update(uuid, lambda vcon, mark=mark: _count_up(vcon, mark))  # type: ignore[misc]
-        print(uuid, mark, flush=True)
+        _tell(uuid, mark)
 
 
 def _count_up(vcon: Vcon, mark: str) -> None:
@@ -62,7 +68,7 @@ def ingester(settings: Settings, store: Store, name: str) -> None:
             with contextlib.suppress(PlatformError):
                 answer = door.take(raw, Source(name, queues=("recall",)))
                 assert isinstance(answer, Answer)
-                print(answer.uuid, document["subject"], flush=True)
+                _tell(answer.uuid, f"{name} {number}")
                 break
 
 
