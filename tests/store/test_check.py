@@ -48,7 +48,8 @@ def _faults(store: DocumentStore, media: MediaStore, client: Redis, *, deep: boo
 def test_a_sound_store_has_no_differences(store: DocumentStore, media: MediaStore, redis_client: Redis) -> None:
     token = media.keep_chunks([b"a recording"])
     uuid = _create(store, dialog=[{"type": "recording", **reference(token)}])
-    store.update(uuid, lambda vcon: vcon.append("analysis", {"type": "summary", "scores": [12.50, 0.40000000000000213]}))
+    scores = [12.50, 0.40000000000000213]
+    store.update(uuid, lambda vcon: vcon.append("analysis", {"type": "summary", "scores": scores}))
     assert list(check(redis_client, store.archive, media, deep=True)) == [uuid]
 
 
