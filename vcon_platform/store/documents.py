@@ -34,10 +34,9 @@ from vcon_platform.store.commits import (
     NewVcon,
     Restored,
     RowMark,
-    counted,
     created_seconds,
     event_array,
-    listed,
+    facts,
     media_of,
     posted_as_is,
 )
@@ -147,9 +146,7 @@ class DocumentStore:
                 record.original.sha256,
                 created_seconds(data),
                 self._live,
-                *counted(item.meta),
-                *counted(fields(data, item.meta, region=self._region)),
-                *listed(media_of(data, record)),
+                facts(item.meta, fields(data, item.meta, region=self._region), media_of(data, record)),
                 event_array(item.events),
                 *(new_job(uuid).to_bytes() for _ in item.queues),
             ],
@@ -280,7 +277,7 @@ class DocumentStore:
         posted = [each for each in history.records if each.original is not None]
         meta |= {f"posted:{each.original.sha256}": str(each.revision) for each in posted if each.original}
         tokens = {token for each in posted for token in media_of({}, each)} | tokens_of(vcon.data)
-        rows = [part for mark in marks(vcon) for part in (mark.projection, mark.day, mark.hash)]
+        rows = [[mark.projection, mark.day, mark.hash] for mark in marks(vcon)]
         with explained():
             answer = self._restore(
                 keys=[keys.document(uuid), keys.meta(uuid), keys.search(uuid), keys.LISTING],
@@ -290,11 +287,7 @@ class DocumentStore:
                     vcon.revision,
                     created_seconds(vcon.data),
                     self._live,
-                    *counted(meta),
-                    *counted(fields(vcon.data, meta, region=self._region)),
-                    *listed(tokens),
-                    len(rows) // 3,
-                    *rows,
+                    facts(meta, fields(vcon.data, meta, region=self._region), tokens, rows),
                 ],
             )
         return Restored(answer[0].decode())

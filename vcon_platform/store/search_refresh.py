@@ -15,7 +15,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any, cast
 
 from vcon_platform.store import keys, scripts
-from vcon_platform.store.commits import counted, created_seconds
+from vcon_platform.store.commits import created_seconds
 from vcon_platform.store.connection import explained
 from vcon_platform.store.search_fields import INPUTS, META, fields
 from vcon_platform.vcon.document import Vcon
@@ -98,10 +98,15 @@ def _refresh(client: Redis, read: Read, uuids: Sequence[str], region: str | None
             args=[
                 "" if vcon is None else vcon.revision,
                 0 if vcon is None else created_seconds(vcon.data),
-                *counted({name: meta.get(name, "") for name in META}),
-                *counted(made),
+                *_counted({name: meta.get(name, "") for name in META}),
+                *_counted(made),
             ],
             client=pipeline,
         )
     with explained():
         return dict(zip(uuids, cast("list[bytes]", pipeline.execute()), strict=True))
+
+
+def _counted(pairs: Mapping[str, Any]) -> list[Any]:
+    """The pairs behind their number, as the script takes them."""
+    return [len(pairs), *(part for pair in pairs.items() for part in pair)]

@@ -3,9 +3,7 @@
 -- ARGV: owner ("" = not fenced), job to settle ("" = none), revision the changes were made on, the commit's id,
 --   seconds the document stays in Redis (0 = for good), created_at in seconds ("" = as it was), then
 --   n changes: ("append", array, value) | ("put", path, value)
---   n meta:    (member, value)
---   n search:  (member, value) of the search index' inputs
---   n media:   token that the document names
+--   JSON of {meta: [member, value, ...], search: [member, value, ...], media: [token, ...]}
 --   n rows:    (projection, day, uuid, hash or "" = no row any more)
 --   n pushes:  (list, entry)
 --   n channels to publish the uuid on, then the uuid
@@ -21,18 +19,6 @@ local at = 7
 local function take()
   at = at + 1
   return ARGV[at - 1]
-end
--- Members of a hash, in one command and only if they changed: RediSearch reads all of a hash again after each.
-local function hset(key)
-  local fresh = {}
-  for _ = 1, tonumber(take()) do
-    local member, value = take(), take()
-    if redis.call('HGET', key, member) ~= value then
-      fresh[#fresh + 1] = member
-      fresh[#fresh + 1] = value
-    end
-  end
-  if #fresh > 0 then redis.call('HSET', key, unpack(fresh)) end
 end
 local changes = tonumber(take())
 local revision = redis.call('HGET', KEYS[2], 'revision')
@@ -60,9 +46,17 @@ if changes > 0 then
   if ARGV[5] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[5]) end
   if ARGV[6] ~= '' then redis.call('ZADD', 'vcons', ARGV[6], KEYS[1]) end
 end
-hset(KEYS[2])
-hset(KEYS[6])
-for _ = 1, tonumber(take()) do redis.call('SADD', 'mediarefs:' .. take(), uuid) end
+local facts = cjson.decode(take())
+if #facts.meta > 0 then redis.call('HSET', KEYS[2], unpack(facts.meta)) end
+local fresh = {} -- in one command and only what changed: RediSearch reads all of a hash again after each
+for i = 1, #facts.search, 2 do
+  if redis.call('HGET', KEYS[6], facts.search[i]) ~= facts.search[i + 1] then
+    fresh[#fresh + 1] = facts.search[i]
+    fresh[#fresh + 1] = facts.search[i + 1]
+  end
+end
+if #fresh > 0 then redis.call('HSET', KEYS[6], unpack(fresh)) end
+for _, token in ipairs(facts.media) do redis.call('SADD', 'mediarefs:' .. token, uuid) end
 for _ = 1, tonumber(take()) do
   local projection, day, row, hash = take(), take(), take(), take()
   local rows = 'rows:' .. projection .. ':' .. day

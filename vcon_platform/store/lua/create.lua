@@ -1,34 +1,25 @@
 -- Store a new vCon, enter it into its queues, record and announce it: all or nothing.
 -- KEYS: document, meta, outbox, search, listing, store's identity, then one list per queue
 -- ARGV: uuid, document, the commit's id, SHA-256 of the posted bytes, created_at in seconds,
---   seconds the document stays in Redis (0 = for good), then
---   n meta: (member, value); n search: (member, value); n media: token; events (JSON array or ""); one job per queue
+--   seconds the document stays in Redis (0 = for good), JSON of {meta: [member, value, ...], search: [member, value,
+--   ...], media: [token, ...]} (one argument, because sixty cost the sender more than all the rest), events (JSON array
+--   or ""), one job per queue
 -- Gives {"created", "1"}; or, having changed nothing: {"known", revision, revision that these very bytes made or ""},
 -- {"strange"} this Redis is not the store's (it was emptied, or is another one).
 if redis.call('EXISTS', KEYS[6]) == 0 then return {'strange'} end
 local revision = redis.call('HGET', KEYS[2], 'revision')
 if revision then return {'known', revision, redis.call('HGET', KEYS[2], 'posted:' .. ARGV[4]) or ''} end
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'known', '0', ''} end -- written by somebody else's software
-local uuid, at = ARGV[1], 7
-local function take()
-  at = at + 1
-  return ARGV[at - 1]
-end
--- Members of a hash, in one command: RediSearch reads a hash again after each.
-local function hset(key)
-  local pairs_left = tonumber(take())
-  if pairs_left > 0 then redis.call('HSET', key, unpack(ARGV, at, at + 2 * pairs_left - 1)) end
-  at = at + 2 * pairs_left
-end
+local uuid, facts = ARGV[1], cjson.decode(ARGV[7])
 redis.call('JSON.SET', KEYS[1], '$', ARGV[2])
 if ARGV[6] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[6]) end
 redis.call('HSET', KEYS[2], 'revision', 1, 'commit', ARGV[3], 'posted:' .. ARGV[4], 1)
-hset(KEYS[2])
-hset(KEYS[4])
-for _ = 1, tonumber(take()) do redis.call('SADD', 'mediarefs:' .. take(), uuid) end
+if #facts.meta > 0 then redis.call('HSET', KEYS[2], unpack(facts.meta)) end
+redis.call('HSET', KEYS[4], unpack(facts.search)) -- in one command: RediSearch reads a hash again after each
+for _, token in ipairs(facts.media) do redis.call('SADD', 'mediarefs:' .. token, uuid) end
 redis.call('ZADD', KEYS[5], ARGV[5], KEYS[1])
-local events = take()
+local events = ARGV[8]
 if events ~= '' then redis.call('XADD', KEYS[3], '*', 'events', events) end
-for queue = 7, #KEYS do redis.call('RPUSH', KEYS[queue], take()) end
+for queue = 7, #KEYS do redis.call('RPUSH', KEYS[queue], ARGV[queue + 2]) end
 redis.call('PUBLISH', 'vcon:created', uuid)
 return {'created', '1'}
