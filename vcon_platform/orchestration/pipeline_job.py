@@ -55,8 +55,8 @@ def build_pipeline(
         code_versions_by_output_name={"result": definition.version},
     )
     tags = {naming.PIPELINE_TAG: definition.name, naming.VERSION_TAG: definition.version}
-    if definition.options.timeout:
-        tags["dagster/max_runtime"] = str(round(definition.options.timeout))
+    if definition.options.run_timeout:
+        tags["dagster/max_runtime"] = str(round(definition.options.run_timeout))
     job = dg.define_asset_job(
         definition.name,
         selection=dg.AssetSelection.assets(key),

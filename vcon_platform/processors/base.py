@@ -46,6 +46,21 @@ class ProcessorOptions(BaseModel):
         title="Process",
         description="False: the conversation passes this processor untouched.",
     )
+    input_vcon_index: int = Field(
+        default=0, ge=0, title="Input", description="Which vCon of the conversation's is worked on; 0 is the job's own."
+    )
+    format_options: dict[str, str] = Field(
+        default_factory=dict,
+        title="Options from parameters",
+        description="Option name to text in which {name} stands for the parameter of that name; the option is set to "
+        "it for each conversation, e.g. should_process: '{bad_score}'.",
+    )
+    timeout: float | None = Field(
+        default=None,
+        gt=0,
+        title="Time-out",
+        description="Seconds that this processor may take for one conversation; then it is stopped and the job fails.",
+    )
     label: str = Field(default="", title="Label", description="A short name for people. Has no effect.")
     notes: str = Field(default="", title="Notes", description="Remarks for people. Has no effect.")
     comment: str = Field(default="", title="Comment", description="Remarks for people. Has no effect.")
@@ -83,19 +98,61 @@ class ProcessorContext:
     pipeline_version: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job that a processor asks for: it enters ``queue`` in the same step that ends this one."""
+
+    queue: str
+    vcon_uuids: tuple[str, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    priority: str = "normal"
+    delay: float = 0.0
+    """Seconds from the commit until it may be leased."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something outside that a processor asks for (a mail, a call of a webhook): carried out after the commit, once,
+    by :meth:`Processor.deliver` of the processor that asked. ``body`` is JSON without secrets."""
+
+    body: Mapping[str, Any]
+    summary: str = ""
+    """What it is, for ledger and simulation; no personal data."""
+
+
 @dataclass(slots=True)
 class ProcessorIO:
-    """What goes from processor to processor: vCons (the first is the job's own) and parameters."""
+    """What goes from processor to processor: vCons (the first ones are the job's own) and parameters."""
 
     vcons: list[Vcon]
     context: ProcessorContext
     parameters: dict[str, Any] = field(default_factory=dict)
     dropped: str | None = None
+    input_index: int = 0
+    """Which of ``vcons`` the next processor works on; set by the engine from ``input_vcon_index``."""
+    added: list[Vcon] = field(default_factory=list)
+    """Those of ``vcons`` that a processor made: stored as new when the job is settled."""
+    queued: list[QueuedJob] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    """What the processor at work asks for; the engine takes them off after it, and knows whose they are."""
 
     @property
     def vcon(self) -> Vcon:
-        """The job's own vCon."""
-        return self.vcons[0]
+        """The vCon that is worked on: the job's own, unless ``input_vcon_index`` says another."""
+        return self.vcons[self.input_index]
+
+    def add(self, vcon: Vcon) -> None:
+        """Hand on a vCon that was made here (an amended or redacted copy). It is stored when the job is settled."""
+        self.vcons.append(vcon)
+        self.added.append(vcon)
+
+    def queue(self, job: QueuedJob) -> None:
+        """Have a job entered into a queue, if and when this one is settled."""
+        self.queued.append(job)
+
+    def send(self, effect: Effect) -> None:
+        """Have something done outside, once, after this conversation is settled."""
+        self.effects.append(effect)
 
     def drop(self, reason: str) -> None:
         """End this conversation's way through the pipeline here, on purpose. What was changed so far is kept;
@@ -114,7 +171,9 @@ class Effects:
     may_drop: bool = False
     """May end a conversation's way (a filter)."""
     changes: bool = False
-    """Changes the vCon."""
+    """Changes the vCon, or adds one."""
+    sends: bool = False
+    """Asks for effects outside (``io.send``), which happen once."""
 
 
 class Processor[O: ProcessorOptions](ABC):
@@ -127,6 +186,13 @@ class Processor[O: ProcessorOptions](ABC):
     description: ClassVar[str]
     effects: ClassVar[Effects] = Effects()
     options: ClassVar[type[ProcessorOptions]] = ProcessorOptions
+    pool: ClassVar[str | None] = None
+    """The provider whose limit of calls at once it shares with others (``VCON_POOLS``)."""
+
+    def deliver(self, effect: Effect, key: str) -> None:  # noqa: ARG002 - for those that ask for effects
+        """Carry out an effect that this processor asked for. ``key`` is the same at every try, for whoever can tell
+        doubles. Raises TransientError (tried again later) or PermanentError (put aside)."""
+        raise PermanentError(f"processor {self.name} asks for no effects")
 
     @abstractmethod
     def process(self, io: ProcessorIO, options: O) -> ProcessorIO:

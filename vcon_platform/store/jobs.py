@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -21,15 +21,38 @@ class JobRefused(PlatformError):
     """An entry of a queue that is no job."""
 
 
+Priority = Literal["urgent", "normal", "low"]
+
+
+@dataclass(frozen=True, slots=True)
+class LastError:
+    """Why a job did not come through when it was last tried. No personal data."""
+
+    code: str
+    error: str
+    processor: str | None
+    run_id: str
+    at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """``attempts`` counts how often it was leased; ``queued_at`` is in epoch seconds."""
+    """``attempts`` counts how often it was leased, ``retries`` how often it was put back because it failed for a
+    passing reason; times are in epoch seconds. ``not_before``: it is not leased earlier (0: at once). ``dedupe``: while
+    a job with the same text waits in the queue, no other one enters it. ``origin``: what brought it there, such as
+    ``reprocess:{run id}``."""
 
     id: str
     vcon_uuids: tuple[str, ...]
     queued_at: float
     attempts: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
+    priority: Priority = "normal"
+    not_before: float = 0.0
+    dedupe: str = ""
+    retries: int = 0
+    origin: str = ""
+    last_error: LastError | None = None
 
     def to_bytes(self) -> bytes:
         """The job as its queue holds it."""
