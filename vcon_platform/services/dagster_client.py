@@ -130,6 +130,19 @@ class DagsterClient:
         )
         return str(_expect(data["partitionBackfillOrError"], "PartitionBackfill")["status"])
 
+    def report_materialization(self, asset: Sequence[str], metadata: Mapping[str, Any]) -> None:
+        """Record that an asset was materialised outside of any run. Raises :class:`DagsterRefused`."""
+        try:
+            response = httpx.post(
+                f"{self.url}/report_asset_materialization/{'/'.join(asset)}",
+                json={"metadata": dict(metadata)},
+                timeout=self._timeout,
+            )
+        except httpx.HTTPError as error:
+            raise DagsterRefused(f"The Dagster UI at {self.url} does not answer ({type(error).__name__}).") from None
+        if response.is_error:
+            raise DagsterRefused(f"Dagster refused the report of {'/'.join(asset)} ({response.status_code}).")
+
     def asset_keys(self) -> list[str]:
         """Every asset of the deployment, as ``a/b/c``."""
         nodes = self.query("{ assetNodes { assetKey { path } } }")["assetNodes"]
