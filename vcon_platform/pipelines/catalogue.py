@@ -23,10 +23,17 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Pipelines by name, in order of their names; ``broken`` has the faults of the others."""
+    """Pipelines by name, in order of their names. ``broken`` has the fault of each definition that cannot be used;
+    those of them in ``fallen_back`` run on, as the version that was last good."""
 
     pipelines: Mapping[str, Definition]
     broken: Mapping[str, str]
+    fallen_back: frozenset[str] = frozenset()
+
+    def queues(self) -> set[str]:
+        """Every queue that means something here. A broken pipeline's own is among them: what waits in it is worked on
+        once the definition is mended."""
+        return {queue for definition in self.pipelines.values() for queue in definition.queues} | set(self.broken)
 
     def get(self, name: str) -> Definition:
         """One pipeline. Raises :class:`DefinitionError` saying what is known, or what is wrong with it."""

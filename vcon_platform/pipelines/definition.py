@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
@@ -138,14 +138,30 @@ class Step:
     comment: str = ""
 
 
+Source = Literal["file", "stored"]
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A pipeline that can run. ``version`` is a hash of its canonical JSON."""
+    """A pipeline that can run. ``version`` is a hash of ``raw``, the canonical JSON value it was read from; ``source``
+    says whether that stands in a file or in Redis."""
 
     name: str
     options: PipelineOptions
     steps: tuple[Step, ...]
     version: str
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    source: Source = "file"
+
+    def step_named(self, name: str) -> Step | None:
+        """The step of this name."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """Every queue this definition gives a meaning to: its own, its feeds, where its jobs go afterwards."""
+        named = (self.name, *self.options.feeds, self.options.success_queue, self.options.failure_queue)
+        return tuple(dict.fromkeys(name for name in named if name))
 
 
 def hash_of(value: Any) -> str:
@@ -171,7 +187,7 @@ def _faults(error: ValidationError, where: str, model: type[BaseModel]) -> list[
     return faults
 
 
-def read_definition(name: str, raw: Any, registry: Registry) -> Definition:
+def read_definition(name: str, raw: Any, registry: Registry, source: Source = "file") -> Definition:
     """Check a definition against the processors installed. Raises :class:`DefinitionError` naming every fault."""
     if not name.replace("_", "").isalnum() or not name.isascii():
         raise DefinitionError(f"pipeline {name!r}: a name has letters, digits and '_' only (it names Dagster's job)")
@@ -212,4 +228,4 @@ def read_definition(name: str, raw: Any, registry: Registry) -> Definition:
         steps.append(Step(step_name, processor, step_options, str(entry.get("comment", ""))))
     if faults:
         raise DefinitionError("; ".join(faults))
-    return Definition(name=name, options=options, steps=tuple(steps), version=hash_of(raw))
+    return Definition(name=name, options=options, steps=tuple(steps), version=hash_of(raw), raw=raw, source=source)
