@@ -18,6 +18,14 @@ ATTEMPTS = "attempts"
 """Hash: how often a job was leased."""
 EFFECTS = "effects:waiting"
 """List: what is to be done outside (mails), put there by the commits that ask for it."""
+EFFECTS_KEPT = "effects:kept"
+"""Hash: effect key to effect, for those that left the waiting list and are not carried out."""
+EFFECTS_TRIES = "effects:tries"
+"""Hash: effect key to how often it was begun."""
+EFFECTS_OWNERS = "effects:owners"
+"""Hash: effect key to who began it last."""
+EFFECTS_REASONS = "effects:reasons"
+"""Hash: effect key to why it was not carried out."""
 LISTING = "vcons"
 """Sorted set: ``vcon:{uuid}`` by created_at in seconds. The conserver's name and convention."""
 IDENTITY = "store:id"
@@ -116,3 +124,9 @@ def media_refs(token: str) -> str:
 def fetched(digest: str) -> str:
     """Hash: what was fetched from an outside url: token, size, time."""
     return f"fetched:{digest}"
+
+
+def effects(state: str) -> str:
+    """Sorted set: the keys of the effects in this state (sending, sent, refused, uncertain) by the time (s) they came
+    into it; of those that are tried again ``later`` by the time they are due."""
+    return f"effects:{state}"
