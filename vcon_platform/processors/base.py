@@ -24,7 +24,20 @@ class ProcessorError(PlatformError):
 
 
 class TransientError(ProcessorError):
-    """Worth another try soon: a time-out, a rate limit, a service that is down."""
+    """Worth another try soon: a time-out, a rate limit, a service that is down. ``retry_after``: the seconds that
+    the service asked to wait, where it said so."""
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[Callable[..., TransientError], tuple[str, float | None]]:
+        """Errors come back from child processes: the seconds must survive that."""
+        return _transient, (str(self), self.retry_after)
+
+
+def _transient(message: str, retry_after: float | None) -> TransientError:
+    return TransientError(message, retry_after=retry_after)
 
 
 class PermanentError(ProcessorError):
