@@ -10,22 +10,31 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, ClassVar, Protocol
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.projections.model import Projection
 from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.uuids import derived_uuid, new_uuid
 
 
 class ProcessorError(PlatformError):
-    """A processor could not do its work on one conversation."""
+    """A processor could not do its work on one conversation. ``code``: what ledger and dead queue call the fault;
+    empty: the name of the class."""
+
+    code: str = ""
 
 
 class TransientError(ProcessorError):
     """Worth another try soon: a time-out, a rate limit, a service that is down. ``retry_after``: the seconds that
     the service asked to wait, where it said so."""
+
+    transient = True
 
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -109,6 +118,13 @@ class ProcessorContext:
     projections: Mapping[str, Projection]
     pipeline: str
     pipeline_version: str = ""
+    deadline: float | None = None
+    """When this conversation's time is up, on the clock ``time.monotonic``."""
+
+    def remaining(self) -> float | None:
+        """Seconds that are left for this conversation, None where there is no limit. A time-out for a call of a
+        service: who gives up in time can say why; who does not is stopped."""
+        return None if self.deadline is None else max(0.0, self.deadline - monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +164,11 @@ class ProcessorIO:
     queued: list[QueuedJob] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     """What the processor at work asks for; the engine takes them off after it, and knows whose they are."""
+    job_id: str = ""
+    position: int = 0
+    """The job that is worked on and the place of the processor at work in its pipeline; set by the engine."""
+    made: int = 0
+    """How many uuids this processor has made for this conversation."""
 
     @property
     def vcon(self) -> Vcon:
@@ -158,6 +179,15 @@ class ProcessorIO:
         """Hand on a vCon that was made here (an amended or redacted copy). It is stored when the job is settled."""
         self.vcons.append(vcon)
         self.added.append(vcon)
+
+    def new_uuid(self) -> str:
+        """A uuid for a vCon that is made here. The same job makes the same ones again when it is repeated after a
+        crash, so that nothing is stored twice; another job (a reprocessing) makes others."""
+        self.made += 1
+        if not self.job_id:
+            return new_uuid()
+        parts = (self.context.pipeline, self.job_id, str(self.position), str(self.made))
+        return derived_uuid(_time_of(self.job_id), *parts)
 
     def queue(self, job: QueuedJob) -> None:
         """Have a job entered into a queue, if and when this one is settled."""
@@ -171,6 +201,15 @@ class ProcessorIO:
         """End this conversation's way through the pipeline here, on purpose. What was changed so far is kept;
         ``reason`` (no personal data) is what ledger, UI and the verdict column show."""
         self.dropped = reason
+
+
+def _time_of(job_id: str) -> datetime:
+    """When the job was made, as its id says; ids of jobs that other software queued say nothing."""
+    try:
+        uuid = UUID(job_id)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+    return datetime.fromtimestamp((uuid.int >> 80) / 1000 if uuid.version == 7 else 0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
