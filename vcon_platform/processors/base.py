@@ -53,6 +53,11 @@ class PermanentError(ProcessorError):
     """Trying again with the same input cannot help: broken audio, a refused key, a missing member."""
 
 
+class OutcomeUnknown(ProcessorError):
+    """Only while an effect is carried out: the connection broke where it may have happened or not. It is not tried
+    again by itself; an operator decides."""
+
+
 class NotApplicable(ProcessorError):
     """There is nothing to do for this conversation (no recording to transcribe). It goes on unchanged."""
 
@@ -243,7 +248,8 @@ class Processor[O: ProcessorOptions](ABC):
 
     def deliver(self, effect: Effect, key: str) -> None:  # noqa: ARG002 - for those that ask for effects
         """Carry out an effect that this processor asked for. ``key`` is the same at every try, for whoever can tell
-        doubles. Raises TransientError (tried again later) or PermanentError (put aside)."""
+        doubles. Raises TransientError (nothing happened: tried again later), PermanentError (nothing happened: put
+        aside) or OutcomeUnknown (put aside as uncertain)."""
         raise PermanentError(f"processor {self.name} asks for no effects")
 
     @abstractmethod
