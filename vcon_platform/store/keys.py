@@ -16,6 +16,10 @@ LEASES = "leases"
 """Sorted set: batch id by the time its lease ends (ms)."""
 ATTEMPTS = "attempts"
 """Hash: how often a job was leased."""
+QUEUES = "queues"
+"""Set: names of queues that something entered. py_vcon_server's name and convention."""
+PAUSED = "paused"
+"""Set: names of queues from which nothing is leased until they are resumed."""
 EFFECTS = "effects:waiting"
 """List: what is to be done outside (mails), put there by the commits that ask for it."""
 EFFECTS_KEPT = "effects:kept"
@@ -40,6 +44,10 @@ MEDIA_SWEEP = "media:sweep"
 """Lock: who sweeps the media."""
 MEDIA_CURSOR = "media:sweep:cursor"
 """String: the folder of the media that the next sweep begins with."""
+FAIRNESS = "dispatch:fairness"
+"""Hash: the virtual time of each pipeline that was served; the empty field is the clock."""
+RATES = "dispatch:rates"
+"""Hash: pipeline to the JSON of its measured rate."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -64,10 +72,26 @@ def search(uuid: str) -> str:
 
 
 def queue(name: str) -> str:
-    """List: the jobs of the pipeline of that name, head first."""
+    """List: the jobs of normal priority of the pipeline of that name, head first."""
     if not _NAME.fullmatch(name):
         raise NameRefused(f"queue {name!r}: use letters, digits, '_', '.', '-' (at most 100, no colon)")
     return f"queue:{name}"
+
+
+def entry(name: str, priority: str) -> str:
+    """List: the jobs of one priority (``urgent``, ``normal``, ``low``) of a queue, head first."""
+    return queue(name) if priority == "normal" else f"{queue(name)}:{priority}"
+
+
+def later(name: str) -> str:
+    """Sorted set: jobs of a queue that wait for their time, by that time (s)."""
+    return f"{queue(name)}:later"
+
+
+def waiting(name: str) -> str:
+    """Hash: dedupe text to when which job took it, of the jobs that wait in a queue. The same name is built in the
+    scripts."""
+    return f"{queue(name)}:waiting"
 
 
 def dead(pipeline: str) -> str:
@@ -83,6 +107,16 @@ def batch(batch_id: str) -> str:
 def batch_jobs(batch_id: str) -> str:
     """Hash: job id to job, the jobs of a batch that have no outcome yet."""
     return f"batch:{batch_id}:jobs"
+
+
+def batch_order(batch_id: str) -> str:
+    """List: ids of a batch's jobs in the order they were leased, each with the letter of its priority before it."""
+    return f"batch:{batch_id}:order"
+
+
+def pool(name: str) -> str:
+    """Sorted set: who holds a slot of a pool, by the time (ms) at which that ends by itself."""
+    return f"pool:{name}"
 
 
 def generations(projection: str) -> str:
@@ -130,3 +164,18 @@ def effects(state: str) -> str:
     """Sorted set: the keys of the effects in this state (sending, sent, refused, uncertain) by the time (s) they came
     into it; of those that are tried again ``later`` by the time they are due."""
     return f"effects:{state}"
+
+
+def streams(pipeline: str) -> str:
+    """Hash: run id to the JSON of a stream run's announcement and last beat."""
+    return f"stream:{pipeline}"
+
+
+def stream_drain(pipeline: str) -> str:
+    """String: the JSON of a request that the stream runs of this pipeline end."""
+    return f"stream:{pipeline}:drain"
+
+
+def stream_asked(pipeline: str) -> str:
+    """String: the JSON of when a stream run was asked for last, and how often since one did its work."""
+    return f"stream:{pipeline}:asked"
