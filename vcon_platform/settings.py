@@ -175,6 +175,22 @@ class Settings(BaseSettings):
         description="How often a job may be leased before it counts as poison and goes to the dead queue.",
         ge=1,
     )
+    run_detail_days: int = Field(
+        default=30,
+        alias="VCON_RUN_DETAIL_DAYS",
+        title="Days of run details",
+        description="Days after which the details of a finished run (its log, inputs and outputs) are deleted. What it "
+        "materialized, how it ended and why is kept for good.",
+        ge=1,
+    )
+    max_batch_runs: int = Field(
+        default_factory=lambda: os.cpu_count() or 2,
+        alias="VCON_MAX_BATCH_RUNS",
+        title="Batch runs at once",
+        description="Most runs that the dispatcher has under way, over all pipelines of the batch lane. Default: the "
+        "number of cores.",
+        ge=1,
+    )
     partitions_start: date = Field(
         default=date(2024, 1, 1),
         alias="VCON_PARTITIONS_START",
