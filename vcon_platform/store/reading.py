@@ -100,11 +100,11 @@ class ReadingStore:
 
     def read_one(self, uuid: str) -> Vcon:
         """One document. Raises :class:`Missing`."""
-        try:
+        with explained():
+            there = self._client.exists(keys.document(uuid))
+        if there:
             return self._documents.read_one(uuid)
-        except WriteRefused:  # it left Redis, and reading would put it back
-            found = self._documents.history(uuid).vcon()
-            return found.unchanged()
+        return self._documents.history(uuid).vcon().unchanged()  # it left Redis; reading it there would put it back
 
 
 class ReadingMedia:
