@@ -1,131 +1,42 @@
 """What a pipeline is: a named, ordered list of processors with options, checked against the processors installed.
 
+Belongs here: what stands in one definition. Not here: what several definitions mean to each other (``wiring.py``),
+which texts there are (``texts.py``, ``stored.py``), which of them is in use (``catalogue.py``).
+
 The JSON of py_vcon_server is accepted unchanged (``pipeline_options``, ``processors[].processor_name``,
-``processors[].processor_options``; further members beside ``processor_name`` are remarks). YAML is the same thing.
+``processors[].processor_options``), with its nulls. It let any further member pass; here one that is not known is
+refused, because it is nearly always a misspelt option, save the remarks ``comment``, ``label`` and ``notes``.
+
+A key or password never stands in a definition: an option that its processor marks as secret
+(``json_schema_extra={"secret": True}``) names the environment variable that holds it, as ``env:NAME``.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from vcon_platform.errors import PlatformError
+from vcon_platform.pipelines.faults import DefinitionError, DefinitionFault, model_faults, pointer, unknown
+from vcon_platform.pipelines.names import DAGSTER_WORDS, name_fault, queue_fault
+from vcon_platform.pipelines.pipeline_options import PipelineOptions
+from vcon_platform.pipelines.texts import MOST_BYTES, not_plain
 from vcon_platform.processors.base import Processor, ProcessorOptions
 from vcon_platform.processors.registry import Registry
 
+__all__ = ["Definition", "DefinitionError", "PipelineOptions", "Step", "canonical", "hash_of", "read_definition"]
+
 REMARKS = ("comment", "label", "notes")
-
-
-class DefinitionError(PlatformError):
-    """A definition that cannot run. The message lists each fault as ``pointer: what is wrong``."""
-
-
-class PipelineOptions(BaseModel):
-    """Options of a pipeline as a whole."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    label: str = Field(default="", title="Label", description="A short name for people.")
-    notes: str = Field(default="", title="Notes", description="Remarks for people.")
-    comment: str = Field(default="", title="Comment", description="Remarks for people.")
-    save_vcons: bool | None = Field(
-        default=True, title="Save vCons", description="False: what processors changed is not committed."
-    )
-    lane: Literal["batch", "stream"] = Field(
-        default="batch",
-        title="Lane",
-        description="batch: what waits is taken by one run, seconds after it came. stream: a run stands by and takes "
-        "it within milliseconds.",
-    )
-    timeout: float | None = Field(
-        default=None,
-        ge=0,
-        title="Time-out",
-        description="Seconds that one conversation may spend in the pipeline's processors. 0 or empty: no limit.",
-    )
-    run_timeout: float | None = Field(
-        default=None,
-        ge=0,
-        title="Run time-out",
-        description="Seconds after which Dagster ends a run. 0 or empty: none.",
-    )
-    success_queue: str | None = Field(
-        default=None, title="Success queue", description="The queue that a job enters when it is done."
-    )
-    failure_queue: str | None = Field(
-        default=None,
-        title="Failure queue",
-        description="The queue that a failed job enters instead of dead:{pipeline}.",
-    )
-    feeds: tuple[str, ...] = Field(
-        default=(),
-        title="Feeds",
-        description="Further queues whose jobs go to this pipeline as well; a feed may serve several pipelines, and "
-        "each gets every job.",
-    )
-    weight: int = Field(
-        default=1,
-        ge=1,
-        le=1000,
-        title="Weight",
-        description="While several queues have more waiting than can be worked on, each is served in proportion to "
-        "its weight.",
-    )
-    max_waiting: int | None = Field(
-        default=None,
-        ge=1,
-        title="Most jobs waiting",
-        description="Adapters stop and the API answers 429 while more jobs wait in the queue. Empty: no limit.",
-    )
-    max_runs: int = Field(
-        default=1, ge=1, le=16, title="Runs at once", description="Most batch runs of this pipeline under way."
-    )
-    batch_size: int = Field(
-        default=10_000,
-        ge=1,
-        le=10_000,
-        title="Batch size",
-        description="Most jobs that one run leases.",
-    )
-    batch_seconds: float = Field(
-        default=120.0,
-        gt=0,
-        title="Batch seconds",
-        description="A run leases about as much as it can do in this time, judged by the runs before it.",
-    )
-    stream_batch: int = Field(
-        default=100, ge=1, le=1000, title="Micro-batch", description="Most jobs leased at a time in the stream lane."
-    )
-    stream_seconds: float = Field(
-        default=600.0, gt=0, title="Stream seconds", description="Age at which a stream run is followed by a fresh one."
-    )
-    concurrency: int = Field(
-        default=64,
-        ge=1,
-        le=1000,
-        title="Conversations at once",
-        description="In processors that wait for the network.",
-    )
-    retries: int = Field(
-        default=2,
-        ge=0,
-        le=20,
-        title="Retries",
-        description="How often a job that failed for a passing reason (after the tries within its run) is queued "
-        "again, later.",
-    )
-    retry_wait: float = Field(
-        default=30.0,
-        gt=0,
-        title="Wait before a retry",
-        description="Seconds before the first retry of a job; each further one waits twice as long, with jitter.",
-    )
+MOST_STEPS = 100
+ENV_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+"""How a definition names a secret: by the environment variable that holds it."""
+_STEP_WORDS = DAGSTER_WORDS | {"lease", "settle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,63 +80,179 @@ def hash_of(value: Any) -> str:
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
-def _did_you_mean(word: str, choices: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(choices), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _faults(error: ValidationError, where: str, model: type[BaseModel]) -> list[str]:
-    faults = []
-    for detail in error.errors(include_url=False, include_input=False):
-        place = "/".join([where, *map(str, detail["loc"])])
-        if detail["type"] == "extra_forbidden":
-            unknown = str(detail["loc"][-1])
-            choices = list(model.model_fields)
-            faults.append(f"{place}: no such option{_did_you_mean(unknown, choices)}; there are {', '.join(choices)}")
-        else:
-            faults.append(f"{place}: {detail['msg']}")
-    return faults
+def canonical(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition as it is kept: as py_vcon_server's readers expect it (both members there, an object of options in
+    every processor), without the name, which is that of its key or file."""
+    processors = raw.get("processors")
+    return {
+        **{key: value for key, value in raw.items() if key != "name"},
+        "pipeline_options": raw.get("pipeline_options") or {},
+        "processors": [
+            {**entry, "processor_options": entry.get("processor_options") or {}} if isinstance(entry, dict) else entry
+            for entry in (processors if isinstance(processors, list) else [])
+        ],
+    }
 
 
 def read_definition(name: str, raw: Any, registry: Registry, source: Source = "file") -> Definition:
     """Check a definition against the processors installed. Raises :class:`DefinitionError` naming every fault."""
-    if not name.replace("_", "").isalnum() or not name.isascii():
-        raise DefinitionError(f"pipeline {name!r}: a name has letters, digits and '_' only (it names Dagster's job)")
+    if fault := name_fault(name):
+        raise DefinitionError(f"pipeline {name!r}: {fault}")
     if not isinstance(raw, dict):
-        raise DefinitionError("/: a definition is an object with 'processors' and 'pipeline_options'")
-    faults: list[str] = []
-    if unknown := set(raw) - {"name", "pipeline_options", "processors", *REMARKS}:
-        faults += [
-            f"/{key}: no such member{_did_you_mean(key, ('pipeline_options', 'processors'))}" for key in sorted(unknown)
-        ]
+        raise DefinitionError(DefinitionFault("", "a definition is an object with 'processors' and 'pipeline_options'"))
+    if faults := list(not_plain(raw)):
+        raise DefinitionError(*faults)
+    if len(orjson.dumps(raw)) > MOST_BYTES:
+        raise DefinitionError(DefinitionFault("", f"larger than {MOST_BYTES // 1024} KiB; a definition holds no data"))
+    members = ("pipeline_options", "processors")
+    faults = [
+        DefinitionFault(pointer(key), unknown(key, (*members, *REMARKS), "member"))
+        for key in sorted(set(raw) - {"name", *members, *REMARKS})
+    ]
+    if raw.get("name") not in (None, name):
+        faults.append(DefinitionFault("/name", f"is not the name it is stored under ({name!r}); leave it out"))
+    faults += _remark_faults(raw)
     options = PipelineOptions()
     try:
-        options = PipelineOptions.model_validate(raw.get("pipeline_options") or {})
+        options = PipelineOptions.model_validate(_given(raw.get("pipeline_options")))
     except ValidationError as error:
-        faults += _faults(error, "/pipeline_options", PipelineOptions)
+        faults += model_faults(error, PipelineOptions, "pipeline_options")
+    else:
+        faults += _own_loops(name, options)
     entries = raw.get("processors")
     if not isinstance(entries, list):
-        faults.append("/processors: must be a list of {processor_name, processor_options}")
+        faults.append(DefinitionFault("/processors", "must be a list of {processor_name, processor_options}"))
         entries = []
+    elif len(entries) > MOST_STEPS:
+        faults.append(DefinitionFault("/processors", f"more than {MOST_STEPS} processors; split the pipeline"))
+        entries = []
+    steps = _read_steps(entries, registry, faults)
+    if faults:
+        raise DefinitionError(*faults)
+    kept = canonical(raw)
+    return Definition(name=name, options=options, steps=tuple(steps), version=hash_of(kept), raw=kept, source=source)
+
+
+def _given(options: Any) -> Any:
+    """Options without the remarks that are null: py_vcon_server's editor writes them so."""
+    if options is None:
+        return {}
+    if not isinstance(options, dict):
+        return options
+    return {key: value for key, value in options.items() if not (key in REMARKS and value is None)}
+
+
+def _read_steps(entries: list[Any], registry: Registry, faults: list[DefinitionFault]) -> list[Step]:
     names = [entry.get("processor_name") if isinstance(entry, dict) else None for entry in entries]
     steps: list[Step] = []
-    for index, entry in enumerate(entries):
-        where, processor_name = f"/processors/{index}", names[index]
+    for index, (entry, processor_name) in enumerate(zip(entries, names, strict=True)):
+        at = ("processors", index)
+        if not isinstance(entry, dict):
+            faults.append(DefinitionFault(pointer(*at), "must be an object {processor_name, processor_options}"))
+            continue
+        members = ("processor_name", "processor_options", *REMARKS)
+        faults += [
+            DefinitionFault(pointer(*at, key), unknown(key, members, "member"))
+            for key in sorted(set(entry) - {*members})
+        ]
+        faults += _remark_faults(entry, *at)
         if not isinstance(processor_name, str):
-            faults.append(f"{where}/processor_name: must be the name of a processor")
+            faults.append(DefinitionFault(pointer(*at, "processor_name"), "must be the name of a processor"))
             continue
         try:
             processor = registry.get(processor_name)
         except PlatformError as error:
-            faults.append(f"{where}/processor_name: {error}")
+            faults.append(DefinitionFault(pointer(*at, "processor_name"), str(error)))
             continue
+        given = _given(entry.get("processor_options"))
+        found = list(_secret_faults(processor.options, given, *at)) + list(
+            _format_faults(processor.options, given, *at)
+        )
         try:
-            step_options = processor.options.model_validate(entry.get("processor_options") or {})
+            options = processor.options.model_validate(given)
         except ValidationError as error:
-            faults += _faults(error, f"{where}/processor_options", processor.options)
+            found += model_faults(error, processor.options, *at, "processor_options")
+        if found:
+            faults += found
             continue
-        step_name = processor_name if names.count(processor_name) == 1 else f"{processor_name}_{index}"
-        steps.append(Step(step_name, processor, step_options, str(entry.get("comment", ""))))
-    if faults:
-        raise DefinitionError("; ".join(faults))
-    return Definition(name=name, options=options, steps=tuple(steps), version=hash_of(raw), raw=raw, source=source)
+        alone = names.count(processor_name) == 1 and processor_name not in _STEP_WORDS
+        step_name = processor_name if alone else f"{processor_name}_{index}"
+        while any(step.name == step_name for step in steps):
+            step_name += f"_{index}"
+        steps.append(Step(step_name, processor, options, entry.get("comment") or ""))
+    return steps
+
+
+def _remark_faults(holder: Mapping[str, Any], *at: str | int) -> list[DefinitionFault]:
+    wrong = [key for key in REMARKS if not isinstance(holder.get(key, ""), str | None)]
+    return [DefinitionFault(pointer(*at, key), "must be a text") for key in wrong]
+
+
+def _secret_faults(model: type[BaseModel], given: Any, *at: str | int) -> Iterator[DefinitionFault]:
+    """Secrets that stand in the definition itself. The value is not repeated."""
+    if not isinstance(given, dict):
+        return
+    formats = given.get("format_options")
+    for name in secret_options(model):
+        where = pointer(*at, "processor_options", name)
+        values = given.get(name)
+        for value in values if isinstance(values, list) else [values]:
+            if value not in (None, "") and not (isinstance(value, str) and ENV_REFERENCE.fullmatch(value)):
+                yield DefinitionFault(
+                    where,
+                    "is secret and may not stand in a definition: put it into an environment variable (or .env) and "
+                    f"write env:{name.upper()}",
+                )
+                break
+        if isinstance(formats, dict) and name in formats:
+            yield DefinitionFault(
+                pointer(*at, "processor_options", "format_options", name),
+                "is secret and cannot come from a parameter; write env:NAME as the option itself",
+            )
+
+
+def secret_options(model: type[BaseModel]) -> list[str]:
+    """The options that a processor marks as secret."""
+    marked = {
+        name: field.json_schema_extra
+        for name, field in model.model_fields.items()
+        if field.json_schema_extra is not None
+    }
+    return [name for name, extra in marked.items() if isinstance(extra, dict) and extra.get("secret") is True]
+
+
+def _format_faults(model: type[BaseModel], given: Any, *at: str | int) -> Iterator[DefinitionFault]:
+    """Names in ``format_options`` that are no option of the processor."""
+    formats = given.get("format_options") if isinstance(given, dict) else None
+    if not isinstance(formats, dict):
+        return
+    options = [name for name in model.model_fields if name != "format_options"]
+    for name in formats:
+        if name not in options:
+            yield DefinitionFault(
+                pointer(*at, "processor_options", "format_options", name), unknown(str(name), options)
+            )
+
+
+def _own_loops(name: str, options: PipelineOptions) -> Iterator[DefinitionFault]:
+    """Queues of its options by which a job would come back to this pipeline for ever, or that cannot be."""
+    own = {name, *options.feeds}
+    for key in ("success_queue", "failure_queue"):
+        queue = getattr(options, key)
+        if queue is None:
+            continue
+        if fault := queue_fault(queue):
+            yield DefinitionFault(pointer("pipeline_options", key), fault)
+        elif queue in own:
+            yield DefinitionFault(
+                pointer("pipeline_options", key),
+                "is a queue that this pipeline works on itself: its jobs would go round for ever; name another queue",
+            )
+    for index, feed in enumerate(options.feeds):
+        at = pointer("pipeline_options", "feeds", index)
+        if fault := queue_fault(feed):
+            yield DefinitionFault(at, fault)
+        elif feed == name:
+            yield DefinitionFault(at, "is the pipeline's own queue, which feeds it anyway; remove it")
+        elif feed in options.feeds[:index]:
+            yield DefinitionFault(at, "is named twice; remove one")
