@@ -14,7 +14,7 @@ end
 redis.call('ZREM', KEYS[3], key)
 local now = redis.call('TIME')
 local target = KEYS[ARGV[4] == 'refused' and 5 or 6]
-redis.call('ZADD', target, string.format('%.3f', now[1] + now[2] / 1000000), key)
+redis.call('ZADD', target, string.format('%.6f', now[1] + now[2] / 1000000), key)
 redis.call('HSET', KEYS[10], key, ARGV[5])
 if ARGV[6] ~= '' then redis.call('XADD', KEYS[11], '*', 'events', ARGV[6]) end
 return 1

@@ -9,7 +9,7 @@ local limit = tonumber(ARGV[1])
 local answer = {}
 local function begin(key, raw)
   redis.call('HSET', KEYS[7], key, raw)
-  redis.call('ZADD', KEYS[3], string.format('%.3f', time), key)
+  redis.call('ZADD', KEYS[3], string.format('%.6f', time), key)
   redis.call('HSET', KEYS[9], key, ARGV[2])
   redis.call('HDEL', KEYS[10], key)
   answer[#answer + 1] = raw
