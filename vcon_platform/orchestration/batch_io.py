@@ -34,7 +34,16 @@ class BatchIOManager(dg.IOManager):
         upstream = context.upstream_output
         if upstream is None:
             raise dg.DagsterInvariantViolationError("a batch comes from an op of the same pipeline")
-        return Carried(run_id=upstream.run_id, step=upstream.step_key)
+        return Carried(run_id=_written_by(upstream), step=upstream.step_key)
+
+
+def _written_by(upstream: dg.OutputContext) -> str:
+    """The run that made this output; "" when Dagster no longer knows (``prune.py``). Then nothing is in hand, and
+    settle redrives what failed."""
+    try:
+        return upstream.run_id
+    except dg.DagsterInvariantViolationError:
+        return ""
 
 
 @dg.io_manager(required_resource_keys={"object_store"})
