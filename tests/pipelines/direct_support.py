@@ -57,7 +57,7 @@ class Mail(_Test):
         return io
 
 
-class BUYING(_Test):  # noqa: N801 - so that tests may say BUYING.calls
+class BUYING(_Test):
     """Buys a result."""
 
     name = "buying"
