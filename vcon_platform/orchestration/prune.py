@@ -6,7 +6,7 @@ Belongs here: which rows and files go, and when. Not here: the Dagster job (``pr
 Rows are chosen by the type of their event, never by run: deleting a run would take its materializations with it. What
 shows who made what, when and how it ended (materializations, observations, checks, step failures, start and end of
 runs) is never touched, nor are runs, tags and snapshots, which say under which definitions each run worked. Only
-finished runs are looked at. What goes is how a run went about it. After that a run of somebody else's Dagster job cannot
+finished runs are looked at. What goes is how a run went about it. After that a run of another Dagster job cannot
 be re-executed *from failure* (``STEP_OUTPUT`` is gone); a pipeline's can: with nothing in hand it redrives what failed.
 """
 
