@@ -253,5 +253,6 @@ class _Builder:
                 parts.append(len(level.value))
             elif level.key is not None:
                 parts.append(level.key)
-        line = event.start_mark.line + 1
-        return DefinitionError(DefinitionFault(pointer(*parts), f"{self._file}, line {line}: {message}"))
+        mark = event.start_mark
+        where = f"{self._file}, line {mark.line + 1}" if mark is not None else self._file
+        return DefinitionError(DefinitionFault(pointer(*parts), f"{where}: {message}"))

@@ -79,8 +79,8 @@ def _circle(definition: Definition, rest: Mapping[str, Definition]) -> list[str]
     ways, seen = [[definition.name]], set[str]()
     while ways:
         way = ways.pop()
-        queue = everyone[way[-1]].options.success_queue
-        for following in sorted(serving.get(queue or "", [])):
+        queue = everyone[way[-1]].options.success_queue or ""
+        for following in sorted(serving.get(queue, [])):
             if following == definition.name:
                 return [*way, following]
             if following not in seen:

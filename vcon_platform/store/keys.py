@@ -49,6 +49,13 @@ FAIRNESS = "dispatch:fairness"
 RATES = "dispatch:rates"
 """Hash: pipeline to the JSON of its measured rate."""
 
+PIPELINES = "pipelines"
+"""Set: names of the pipelines whose definitions are stored here. py_vcon_server's name and convention."""
+PIPELINE_CHANGES = "pipelines:changes"
+"""Counter: grows with every change of a stored definition."""
+PIPELINES_LIVE = "pipelines:live"
+"""Hash: pipeline to the definition (JSON) that a code server loaded last."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -179,3 +186,13 @@ def stream_drain(pipeline: str) -> str:
 def stream_asked(pipeline: str) -> str:
     """String: the JSON of when a stream run was asked for last, and how often since one did its work."""
     return f"stream:{pipeline}:asked"
+
+
+def pipeline(name: str) -> str:
+    """RedisJSON: a stored definition. py_vcon_server's name and shape."""
+    return f"pipeline:{name}"
+
+
+def pipeline_versions(name: str) -> str:
+    """List: every version of a pipeline's definition, oldest first; the first has number 1."""
+    return f"pipeline:{name}:versions"
