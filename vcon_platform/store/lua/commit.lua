@@ -5,11 +5,12 @@
 --   n changes: ("append", array, value) | ("put", path, value)
 --   JSON of {meta: [member, value, ...], search: [member, value, ...], media: [token, ...]}
 --   n rows:    (projection, day, uuid, hash or "" = no row any more)
---   n pushes:  (list, entry)
+--   n pushes:  (list, or sorted set of a queue's later jobs; entry)
 --   n channels to publish the uuid on, then the uuid
 --   events (JSON array or "")
 -- Gives {"ok", revision}; or, having changed nothing: {"lost"} the lease went to somebody else,
 -- {"missing"} no such document, {"behind", revision} somebody else made a revision meanwhile.
+-- include _enter
 local owner, job, base = ARGV[1], ARGV[2], ARGV[3]
 if owner ~= '' then
   if redis.call('HGET', KEYS[4], 'owner') ~= owner then return {'lost'} end
@@ -67,7 +68,7 @@ for _ = 1, tonumber(take()) do
 end
 for _ = 1, tonumber(take()) do
   local list, entry = take(), take()
-  redis.call('RPUSH', list, entry)
+  enter(list, entry)
 end
 for _ = 1, tonumber(take()) do redis.call('PUBLISH', take(), uuid) end
 take()

@@ -6,6 +6,7 @@
 --   or ""), one job per queue
 -- Gives {"created", "1"}; or, having changed nothing: {"known", revision, revision that these very bytes made or ""},
 -- {"strange"} this Redis is not the store's (it was emptied, or is another one).
+-- include _enter
 if redis.call('EXISTS', KEYS[6]) == 0 then return {'strange'} end
 local revision = redis.call('HGET', KEYS[2], 'revision')
 if revision then return {'known', revision, redis.call('HGET', KEYS[2], 'posted:' .. ARGV[4]) or ''} end
@@ -20,6 +21,6 @@ for _, token in ipairs(facts.media) do redis.call('SADD', 'mediarefs:' .. token,
 redis.call('ZADD', KEYS[5], ARGV[5], KEYS[1])
 local events = ARGV[8]
 if events ~= '' then redis.call('XADD', KEYS[3], '*', 'events', events) end
-for queue = 7, #KEYS do redis.call('RPUSH', KEYS[queue], ARGV[queue + 2]) end
+for queue = 7, #KEYS do enter(KEYS[queue], ARGV[queue + 2]) end
 redis.call('PUBLISH', 'vcon:created', uuid)
 return {'created', '1'}
