@@ -170,9 +170,10 @@ class Queues(Moves):
             )
         )
 
-    def hand_back(self, batch_id: str, *, owner: str) -> int:
-        """Give what is left of a batch back to the front of its queue, not counting this as an attempt."""
-        return self._handed_back(batch_id, owner, "1")
+    def hand_back(self, batch_id: str, *, owner: str, attempt: bool = False) -> int:
+        """Give what is left of a batch back to the front of its queue. ``attempt``: it counts as one, because the run
+        died at it, and may die again."""
+        return self._handed_back(batch_id, owner, "0" if attempt else "1")
 
     def expire(self) -> dict[str, int]:
         """Hand back every batch whose lease has ended: batch id to number of jobs."""
