@@ -80,6 +80,16 @@ def test_without_run_retries_a_failed_run_gives_its_batch_back(
     assert hand_back_ended(instance, redis_client, queues) == 2
 
 
+def test_a_run_that_failed_counts_as_an_attempt_of_its_jobs_and_a_cancelled_one_does_not(
+    instance: dg.DagsterInstance, redis_client: Redis, queues: Queues
+) -> None:
+    for status in (dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.FAILURE):
+        _leased(queues, _run(instance, status))
+        hand_back_ended(instance, redis_client, queues)
+    jobs, _ = queues.lease("sales", batch_id="next", owner="next", limit=10)
+    assert sorted(job.attempts for job in jobs) == [1, 1, 2, 2]
+
+
 def test_a_batch_taken_over_belongs_to_the_run_that_took_it(
     instance: dg.DagsterInstance, redis_client: Redis, queues: Queues
 ) -> None:

@@ -55,8 +55,11 @@ def hand_back_ended(instance: dg.DagsterInstance, client: Redis, queues: Queues)
     )
     handed = 0
     for run in instance.get_runs(ended):
-        if run.status is not dg.DagsterRunStatus.FAILURE or is_given_up(run.tags, instance.run_retries_enabled):
-            handed += sum(max(0, queues.hand_back(batch_id, owner=run.run_id)) for batch_id in held[run.run_id])
+        failed = run.status is dg.DagsterRunStatus.FAILURE
+        if failed and not is_given_up(run.tags, instance.run_retries_enabled):
+            continue
+        for batch_id in held[run.run_id]:
+            handed += max(0, queues.hand_back(batch_id, owner=run.run_id, attempt=failed))
     return handed
 
 
