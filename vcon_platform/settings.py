@@ -10,6 +10,7 @@ so that no password stands in the environment, in a process list or in ``.env``.
 from __future__ import annotations
 
 import os
+import re
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -191,6 +192,13 @@ class Settings(BaseSettings):
         "number of cores.",
         ge=1,
     )
+    pools_setting: str = Field(
+        default="",
+        alias="VCON_POOLS",
+        title="Pools",
+        description="How many calls of a pool's processors may be under way at once, over all processes and machines: "
+        "deepgram:5,openai:20. A pool that is not named has no limit.",
+    )
     partitions_start: date = Field(
         default=date(2024, 1, 1),
         alias="VCON_PARTITIONS_START",
@@ -237,6 +245,20 @@ class Settings(BaseSettings):
     def fetch_ports(self) -> frozenset[int]:
         """The ports of ``VCON_FETCH_PORTS``."""
         return frozenset(int(port) for port in self.fetch_ports_setting.split(","))
+
+    @property
+    def pools(self) -> dict[str, int]:
+        """The limits of ``VCON_POOLS``. Raises :class:`SettingsError`."""
+        limits: dict[str, int] = {}
+        for part in filter(None, (each.strip() for each in self.pools_setting.split(","))):
+            found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9_.-]*)\s*:\s*(\d{1,6})", part)
+            if found is None or int(found[2]) == 0 or found[1] in limits:
+                raise SettingsError(
+                    f"VCON_POOLS: {part!r} cannot be used. Name each pool once, with a number from 1 on: "
+                    "VCON_POOLS=deepgram:5,openai:20"
+                )
+            limits[found[1]] = int(found[2])
+        return limits
 
     @property
     def embedded_redis(self) -> bool:
