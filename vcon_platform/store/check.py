@@ -134,7 +134,7 @@ def _compared(
         yield told(Fault.REVISION, f"Redis is at revision {seen.revision}, the archive at {vcon.revision}. {_REBUILD}")
     elif seen.document is None:
         yield told(Fault.EXPIRED, "its document left Redis; it is read from the archive when somebody wants it.")
-    elif not _same(orjson.loads(seen.document), vcon.data):
+    elif not alike(orjson.loads(seen.document), vcon.data):
         yield told(Fault.CONTENT, "Redis' document was changed past the store, by other software.")
     if seen.revision is not None and not seen.listed:
         yield told(Fault.NOT_LISTED, "the listing by time lacks it. Run 'vcon-platform store reindex'.")
@@ -143,14 +143,14 @@ def _compared(
     yield from (told(fault, message) for fault, message in _media(history, media, tokens_of(vcon.data), deep))
 
 
-def _same(one: Any, other: Any) -> bool:
+def alike(one: Any, other: Any) -> bool:
     """Equal but for the last bit of a fraction: RedisJSON 2.8 gives 0.40000000000000213 back as 0.4000000000000022."""
     if one == other:
         return True
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
+        return one.keys() == other.keys() and all(alike(value, other[name]) for name, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
+        return len(one) == len(other) and all(map(alike, one, other))
     return isinstance(one, float) and isinstance(other, int | float) and isclose(one, other, rel_tol=1e-12)
 
 
