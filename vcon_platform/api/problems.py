@@ -30,11 +30,11 @@ RETRY_AFTER_SECONDS = 5
 
 
 class Problem(PlatformError):
-    """An answer other than success, decided by a route."""
+    """An answer other than success, decided by a route. ``extra``: further members of the answer."""
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
+    def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
         super().__init__(detail)
-        self.status, self.code = status, code
+        self.status, self.code, self.extra = status, code, extra
 
 
 def add_problems(app: FastAPI) -> None:
@@ -52,7 +52,7 @@ def problem(error: PlatformError) -> JSONResponse:
         faults = [{"code": each.code, "pointer": each.pointer, "message": each.message} for each in error.faults]
         status, body = error.status, {"code": error.code, "faults": faults}
     elif isinstance(error, Problem):
-        status, body = error.status, {"code": error.code}
+        status, body = error.status, {"code": error.code, **error.extra}
     else:
         status, code = next(
             ((status, code) for kind, status, code in _STATUS if isinstance(error, kind)), (500, "platform_error")
