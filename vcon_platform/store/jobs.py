@@ -81,17 +81,14 @@ class Job:
         return replace(error, first_at=first)
 
     def to_bytes(self) -> bytes:
-        """The job as its queue holds it. The id comes first: the scripts look for it there."""
-        entry: dict[str, Any] = {
-            "id": self.id,
-            "job_type": "vcon_uuid",
-            "vcon_uuid": self.vcon_uuids,
-            "queued_at": self.queued_at,
-            "parameters": self.parameters,
-        }
+        """The job as its queue holds it. The scripts look for its id and time where they stand here."""
+        entry: dict[str, Any] = {"id": self.id, "job_type": "vcon_uuid"}
+        if self.not_before:
+            entry["not_before"] = self.not_before
+        entry |= {"vcon_uuid": self.vcon_uuids, "queued_at": self.queued_at, "parameters": self.parameters}
         if self.priority != "normal":
             entry["priority"] = self.priority
-        for name in ("not_before", "dedupe", "retries", "origin", "last_error"):
+        for name in ("dedupe", "retries", "origin", "last_error"):
             if value := getattr(self, name):
                 entry[name] = value
         return orjson.dumps(entry)

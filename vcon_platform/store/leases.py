@@ -160,13 +160,14 @@ class Queues(Moves):
         queue = cast("bytes | None", self._client.hget(keys.batch(batch_id), "queue"))
         if queue is None:
             return -1
+        arrays = [b"[" + b",".join(part) + b"]" for part in batched(events, CHUNK)]
         arguments: list[str | bytes] = []
         for job in jobs:
             arguments += [job.id, *placed(queue.decode(), job)]
         return int(
             self._put_back(
                 keys=[keys.batch(batch_id), keys.batch_jobs(batch_id), keys.OUTBOX],
-                args=[owner, b"[" + b",".join(events) + b"]" if events else b"", *arguments],
+                args=[owner, len(arrays), *arrays, *arguments],
             )
         )
 

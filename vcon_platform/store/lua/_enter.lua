@@ -8,6 +8,14 @@ local MARK_SECONDS = 86400
 -- The id of a job that we wrote: there it is the first member.
 local function id_of(entry) return string.match(entry, '^{"id":"([^"\\]+)"') end
 
+-- The time before which a job is not leased: in a job that we wrote it is the third member.
+local function time_of(entry)
+  local time = string.match(entry, '^{"id":"[^"\\]+","job_type":"vcon_uuid","not_before":([%d.]+),')
+  if time then return time end
+  local ok, job = pcall(cjson.decode, entry)
+  return ok and type(job) == 'table' and tonumber(job.not_before) or 0
+end
+
 -- The dedupe text of a job, or nil. Most jobs have none and are not parsed.
 local function dedupe_of(entry)
   if not string.find(entry, '"dedupe":', 1, true) then return nil end
@@ -59,8 +67,7 @@ local function enter(list, entry, keep)
   if not mark(queue, entry, keep) then return 0 end
   redis.call('SADD', 'queues', string.sub(queue, 7))
   if string.sub(list, -6) == ':later' then
-    local ok, job = pcall(cjson.decode, entry)
-    redis.call('ZADD', list, ok and type(job) == 'table' and tonumber(job.not_before) or 0, entry)
+    redis.call('ZADD', list, time_of(entry), entry)
   else
     redis.call('RPUSH', list, entry)
   end
@@ -73,8 +80,11 @@ local function let_due_in(queue, most)
   local due = redis.call('ZRANGEBYSCORE', queue .. ':later', '-inf', now[1] .. '.' .. string.format('%06d', now[2]),
     'LIMIT', 0, most)
   for _, entry in ipairs(due) do
-    local ok, job = pcall(cjson.decode, entry)
-    local priority = ok and type(job) == 'table' and job.priority
+    local priority
+    if string.find(entry, '"priority":', 1, true) then
+      local ok, job = pcall(cjson.decode, entry)
+      priority = ok and type(job) == 'table' and job.priority
+    end
     redis.call('RPUSH', (priority == 'urgent' or priority == 'low') and queue .. ':' .. priority or queue, entry)
     redis.call('ZREM', queue .. ':later', entry)
   end

@@ -41,7 +41,7 @@ elseif have then
 end
 local limit = tonumber(ARGV[4])
 if limit <= 0 or redis.call('SISMEMBER', 'paused', ARGV[3]) == 1 then return answer end
-let_due_in(queue, DUE)
+let_due_in(queue, math.max(limit, DUE))
 local names = {}
 local function take(list, letter)
   if limit <= 0 then return end
