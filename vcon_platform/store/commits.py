@@ -14,11 +14,11 @@ from typing import Any
 
 import orjson
 
+from vcon_platform.store import keys
+from vcon_platform.store.calls import Argument, Part
 from vcon_platform.store.media import tokens_of
 from vcon_platform.store.records import Original, Record
 from vcon_platform.vcon.document import Append, Change, Vcon
-
-Argument = str | bytes | int | float
 
 
 class Created(StrEnum):
@@ -121,30 +121,65 @@ def revises(commit: Commit, vcon: Vcon) -> bool:
     return commit.posted is not None or bool(vcon.changes)
 
 
-def commit_arguments(
+def commit_part(
     commit: Commit, vcon: Vcon, commit_id: str, live: int, search: Mapping[str, Argument], tokens: Iterable[str]
-) -> list[Argument]:
-    """ARGV of ``commit.lua`` for ``commit`` with the document in hand (``commit.vcon``, or a rebased one)."""
-    fence = commit.fence or Fence("", "")
-    argv: list[Argument] = [fence.owner, fence.job_id, vcon.revision, commit_id, live]
+) -> Part:
+    """What ``commit.lua`` takes for ``commit`` with the document in hand (``commit.vcon``, or a rebased one)."""
+    fence, uuid = commit.fence or _NO_FENCE, vcon.uuid
+    args: list[Argument] = [uuid, fence.owner, fence.job_id, vcon.revision, commit_id, live]
+    weight = 0
     if commit.posted is not None:
-        argv += [created_seconds(vcon.data), 1, "put", "$", vcon.to_bytes()]
+        document = vcon.to_bytes()
+        weight = len(document)
+        args += [created_seconds(vcon.data), 1, "put", "$", document]
     else:
-        argv += ["", len(vcon.changes)]
-        for change in vcon.changes:
-            if isinstance(change, Append):
-                argv += ["append", change.array, orjson.dumps(change.value)]
-            else:
-                path = f"$.{change.member}" if change.index is None else f"$.{change.member}[{change.index}]"
-                argv += ["put", path, orjson.dumps(change.value)]
-    argv += [facts(commit.meta, search, tokens), len(commit.rows)]
+        groups = _grouped(vcon.changes)
+        args += ["", len(groups)]
+        for head, values in groups:
+            args += head
+            for value in values:
+                written = orjson.dumps(value)
+                weight += len(written)
+                args.append(written)
+    args += [facts(commit.meta, search, tokens) if commit.meta or search or tokens else "", len(commit.rows)]
     for row in commit.rows:
-        argv += [row.projection, row.day, row.uuid, row.hash]
-    argv.append(len(commit.pushes))
+        args += [row.projection, row.day, row.uuid, row.hash]
+    args.append(len(commit.pushes))
     for target, entry in commit.pushes:
-        argv += [target, entry]
-    argv += [len(commit.channels), *commit.channels, vcon.uuid, event_array(commit.events)]
-    return argv
+        args += [target, entry]
+    args += [len(commit.channels), *commit.channels, event_array(commit.events)]
+    batch = fence.batch_id
+    return Part(
+        (keys.document(uuid), keys.meta(uuid), keys.search(uuid), keys.batch(batch), keys.batch_jobs(batch)),
+        args,
+        weight,
+    )
+
+
+_NO_FENCE = Fence("", "")
+_MOST_VALUES = 500
+"""Appended by one command: Lua hands on no more than some thousand arguments."""
+
+
+def _grouped(changes: Sequence[Change]) -> list[tuple[list[Argument], list[Any]]]:
+    """The changes as the script takes them: what is appended to one array one after the other is one command."""
+    groups: list[tuple[list[Argument], list[Any]]] = []
+    array = None
+    for change in changes:
+        if isinstance(change, Append):
+            if change.array == array and len(groups[-1][1]) < _MOST_VALUES:
+                groups[-1][1].append(change.value)
+                continue
+            array = change.array
+            groups.append((["append", array, 0], [change.value]))
+        else:
+            array = None
+            path = f"$.{change.member}" if change.index is None else f"$.{change.member}[{change.index}]"
+            groups.append((["put", path], [change.value]))
+    for head, values in groups:
+        if head[0] == "append":
+            head[2] = len(values)
+    return groups
 
 
 def facts(

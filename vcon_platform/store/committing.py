@@ -15,12 +15,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from vcon_platform.store import keys, scripts
 from vcon_platform.store.archive import SNAPSHOT_EVERY, Archive, Tip, meta_of
-from vcon_platform.store.commits import Argument, Commit, Committed, commit_arguments, is_row, media_of, revises
-from vcon_platform.store.connection import answers, is_answer
+from vcon_platform.store.calls import Argument, Part, call
+from vcon_platform.store.commits import Commit, Committed, commit_part, is_row, media_of, revises
+from vcon_platform.store.connection import is_answer
 from vcon_platform.store.media import tokens_of
 from vcon_platform.store.records import Record
 from vcon_platform.store.search_fields import after, fields
@@ -88,13 +89,11 @@ class Committing:
 
     def _commit_once(self, waiting: Sequence[_Try]) -> Iterator[tuple[_Try, Committed | None]]:
         """One attempt for each; None: it met somebody else's revision, or an expired document, and may try again."""
-        pipeline = self._client.pipeline(transaction=False)
         revising = [each for each in waiting if revises(each.commit, each.vcon)]
         for each, record in zip(revising, self._archive.keep([self._record(each) for each in revising]), strict=True):
             each.record = record
-        for each in waiting:
-            self._script(pipeline, each)
-        replies, failure = answers(pipeline)
+        parts = [self._part(each) for each in waiting]
+        replies, failure = call(self._commit, self._client, parts, keys=[keys.OUTBOX])
         done = [is_answer(reply) and reply[0] == b"ok" for reply in replies]
         self._archive.forget(each.record for each, ok in zip(waiting, done, strict=False) if each.record and not ok)
         answered = takewhile(is_answer, replies)
@@ -129,7 +128,7 @@ class Committing:
             snapshot=vcon.to_bytes() if (vcon.revision + 1) % SNAPSHOT_EVERY == 0 else None,
         )
 
-    def _script(self, pipeline: Any, each: _Try) -> None:
+    def _part(self, each: _Try) -> Part:
         commit, vcon, record = each.commit, each.vcon, each.record
         search: Mapping[str, Argument] = {}
         tokens: set[str] = set()
@@ -140,20 +139,7 @@ class Committing:
             for change in vcon.changes:
                 if isinstance(change, Append) or change.member in ARRAYS:
                     tokens |= tokens_of({"attachments": [change.value]})
-        batch_id = commit.fence.batch_id if commit.fence else ""
-        uuid = vcon.uuid
-        self._commit(
-            keys=[
-                keys.document(uuid),
-                keys.meta(uuid),
-                keys.OUTBOX,
-                keys.batch(batch_id),
-                keys.batch_jobs(batch_id),
-                keys.search(uuid),
-            ],
-            args=commit_arguments(commit, vcon, record.commit if record else "", self._live, search, tokens),
-            client=pipeline,
-        )
+        return commit_part(commit, vcon, record.commit if record else "", self._live, search, tokens)
 
     def _rebased(self, again: Sequence[_Try]) -> Iterator[_Try]:
         """The same changes on top of what is there now; a document that is gone is left out."""

@@ -19,7 +19,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import batched, takewhile
+from itertools import batched, chain, takewhile
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -27,6 +27,7 @@ import orjson
 from vcon_platform.errors import PlatformError
 from vcon_platform.store import keys, scripts
 from vcon_platform.store.archive import Archive, History, Ref, Tip, meta_of
+from vcon_platform.store.calls import MOST, Argument, Part, call
 from vcon_platform.store.commits import (
     Commit,
     Committed,
@@ -41,7 +42,7 @@ from vcon_platform.store.commits import (
     posted_as_is,
 )
 from vcon_platform.store.committing import TRIES, Committing
-from vcon_platform.store.connection import answers, explained, is_answer
+from vcon_platform.store.connection import explained, is_answer
 from vcon_platform.store.identity import identify
 from vcon_platform.store.jobs import new_job
 from vcon_platform.store.media import tokens_of
@@ -75,6 +76,7 @@ class DocumentStore:
         self._live = live_seconds
         self._region = region
         self._create = scripts.script(client, "create")
+        self._read = scripts.script(client, "read")
         self._restore = scripts.script(client, "restore")
         self._committing = Committing(client, archive, self, live_seconds=live_seconds, region=region)
 
@@ -106,10 +108,13 @@ class DocumentStore:
     def _created(self, chunk: Sequence[NewVcon], records: list[Record]) -> tuple[list[Created], PlatformError | None]:
         """Run the script for each; the outcomes up to the first that could not be run, and why it could not."""
         for attempt in (1, 2):
-            pipeline = self._client.pipeline(transaction=False)
-            for item, record in zip(chunk, records, strict=True):
-                self._create_one(pipeline, item, record)
-            replies, failure = answers(pipeline)
+            replies, failure = call(
+                self._create,
+                self._client,
+                [self._new(item, record) for item, record in zip(chunk, records, strict=True)],
+                keys=[keys.OUTBOX, keys.LISTING, keys.IDENTITY],
+                args=[self._live],
+            )
             if attempt == 1 and any(is_answer(reply) and reply[0] == b"strange" for reply in replies):
                 try:
                     identify(self._client, self.archive.objects)  # a new store's first vCon
@@ -126,32 +131,22 @@ class DocumentStore:
         self.archive.forget(record for record, true in zip(records, came_true, strict=False) if not true)
         return outcomes, failure
 
-    def _create_one(self, pipeline: Any, item: NewVcon, record: Record) -> None:
+    def _new(self, item: NewVcon, record: Record) -> Part:
         uuid, data = item.vcon.uuid, item.vcon.data
         assert record.original is not None and record.view is not None  # noqa: S101,PT018 - every creation has both
-        self._create(
-            keys=[
-                keys.document(uuid),
-                keys.meta(uuid),
-                keys.OUTBOX,
-                keys.search(uuid),
-                keys.LISTING,
-                keys.IDENTITY,
-                *map(keys.queue, item.queues),
-            ],
-            args=[
-                uuid,
-                record.view,
-                record.commit,
-                record.original.sha256,
-                created_seconds(data),
-                self._live,
-                facts(item.meta, fields(data, item.meta, region=self._region), media_of(data, record)),
-                event_array(item.events),
-                *(new_job(uuid).to_bytes() for _ in item.queues),
-            ],
-            client=pipeline,
-        )
+        args: list[Argument] = [
+            uuid,
+            record.view,
+            record.commit,
+            record.original.sha256,
+            created_seconds(data),
+            facts(item.meta, fields(data, item.meta, region=self._region), media_of(data, record)),
+            len(item.queues),
+        ]
+        for queue in item.queues:
+            args += [keys.queue(queue), new_job(uuid).to_bytes()]
+        args.append(event_array(item.events))
+        return Part((keys.document(uuid), keys.meta(uuid), keys.search(uuid)), args, len(record.view))
 
     # --- read ---------------------------------------------------------------------------------------------------
 
@@ -192,15 +187,12 @@ class DocumentStore:
         absent: dict[str, Tip | None] = {}
         if not chunk:
             return absent
-        pipeline = self._client.pipeline(transaction=True)
-        for uuid in chunk:
-            # The bare path: one JSON text, no array around it, and no parsing by redis-py.
-            pipeline.execute_command("JSON.GET", keys.document(uuid))  # type: ignore[no-untyped-call]
-            pipeline.hmget(keys.meta(uuid), ("revision", "commit", "sealed"))
+        pipeline = self._client.pipeline(transaction=False)
+        for some in batched(chunk, MOST):
+            self._read(keys=[key for uuid in some for key in (keys.document(uuid), keys.meta(uuid))], client=pipeline)
         with explained():
             replies = pipeline.execute()
-        for position, uuid in enumerate(chunk):
-            raw, (revision, commit, sealed) = replies[2 * position], replies[2 * position + 1]
+        for uuid, (raw, revision, commit, sealed) in zip(chunk, chain.from_iterable(replies), strict=True):
             if raw is None:
                 absent[uuid] = Tip(int(revision), commit.decode()) if revision and commit else None
                 continue

@@ -1,26 +1,53 @@
--- Store a new vCon, enter it into its queues, record and announce it: all or nothing.
--- KEYS: document, meta, outbox, search, listing, store's identity, then one list per queue
--- ARGV: uuid, document, the commit's id, SHA-256 of the posted bytes, created_at in seconds,
---   seconds the document stays in Redis (0 = for good), JSON of {meta: [member, value, ...], search: [member, value,
---   ...], media: [token, ...]} (one argument, because sixty cost the sender more than all the rest), events (JSON array
---   or ""), one job per queue
--- Gives {"created", "1"}; or, having changed nothing: {"known", revision, revision that these very bytes made or ""},
--- {"strange"} this Redis is not the store's (it was emptied, or is another one).
+-- Store new vCons, enter each into its queues, record and announce it, each all or nothing; many in one call, because a
+-- call of its own for each costs more than the storing.
+-- KEYS: outbox, listing, store's identity, then for each: document, meta, search
+-- ARGV: number of vCons, seconds the documents stay in Redis (0 = for good), then for each:
+--   uuid, document, the commit's id, SHA-256 of the posted bytes, created_at in seconds,
+--   JSON of {meta: [member, value, ...], search: [member, value, ...], media: [token, ...]},
+--   n pushes: (list, entry)
+--   events (JSON array or "")
+-- Gives for each {"created", "1"}; or, having changed nothing: {"known", revision, revision that these very bytes made
+-- or ""}, {"strange"} this Redis is not the store's (it was emptied, or is another one), {"error", why}.
 -- include _enter
-if redis.call('EXISTS', KEYS[6]) == 0 then return {'strange'} end
-local revision = redis.call('HGET', KEYS[2], 'revision')
-if revision then return {'known', revision, redis.call('HGET', KEYS[2], 'posted:' .. ARGV[4]) or ''} end
-if redis.call('EXISTS', KEYS[1]) == 1 then return {'known', '0', ''} end -- written by somebody else's software
-local uuid, facts = ARGV[1], cjson.decode(ARGV[7])
-redis.call('JSON.SET', KEYS[1], '$', ARGV[2])
-if ARGV[6] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[6]) end
-redis.call('HSET', KEYS[2], 'revision', 1, 'commit', ARGV[3], 'posted:' .. ARGV[4], 1)
-if #facts.meta > 0 then redis.call('HSET', KEYS[2], unpack(facts.meta)) end
-redis.call('HSET', KEYS[4], unpack(facts.search)) -- in one command: RediSearch reads a hash again after each
-for _, token in ipairs(facts.media) do redis.call('SADD', 'mediarefs:' .. token, uuid) end
-redis.call('ZADD', KEYS[5], ARGV[5], KEYS[1])
-local events = ARGV[8]
-if events ~= '' then redis.call('XADD', KEYS[3], '*', 'events', events) end
-for queue = 7, #KEYS do enter(KEYS[queue], ARGV[queue + 2]) end
-redis.call('PUBLISH', 'vcon:created', uuid)
-return {'created', '1'}
+local at = 1
+local function take()
+  at = at + 1
+  return ARGV[at - 1]
+end
+local count, live = tonumber(take()), take()
+local is_ours = redis.call('EXISTS', KEYS[3]) == 1
+
+local function create(it)
+  if not is_ours then return {'strange'} end
+  local document, meta, search = it.document, it.meta, it.search
+  local revision = redis.call('HGET', meta, 'revision')
+  if revision then return {'known', revision, redis.call('HGET', meta, 'posted:' .. it.sha256) or ''} end
+  if redis.call('EXISTS', document) == 1 then return {'known', '0', ''} end -- written by somebody else's software
+  local facts = cjson.decode(it.facts)
+  redis.call('JSON.SET', document, '$', ARGV[it.value])
+  if live ~= '0' then redis.call('EXPIRE', document, live) end
+  redis.call('HSET', meta, 'revision', 1, 'commit', it.id, 'posted:' .. it.sha256, 1, unpack(facts.meta))
+  redis.call('HSET', search, unpack(facts.search)) -- in one command: RediSearch reads a hash again after each
+  for _, token in ipairs(facts.media) do redis.call('SADD', 'mediarefs:' .. token, it.uuid) end
+  redis.call('ZADD', KEYS[2], it.created, document)
+  if it.events ~= '' then redis.call('XADD', KEYS[1], '*', 'events', it.events) end
+  for i = it.pushes, it.after - 1, 2 do enter(ARGV[i], ARGV[i + 1]) end
+  redis.call('PUBLISH', 'vcon:created', it.uuid)
+  return {'created', '1'}
+end
+
+local answers = {}
+for number = 1, count do
+  local first = 1 + number * 3
+  local it = {document = KEYS[first], meta = KEYS[first + 1], search = KEYS[first + 2], uuid = take(), value = at}
+  at = at + 1
+  it.id, it.sha256, it.created, it.facts = take(), take(), take(), take()
+  local pushes = tonumber(take())
+  it.pushes, it.after = at, at + pushes * 2
+  at = it.after
+  it.events = take()
+  local well, answer = pcall(create, it)
+  if not well then answer = {'error', type(answer) == 'table' and answer.err or tostring(answer)} end
+  answers[number] = answer
+end
+return answers
