@@ -22,7 +22,9 @@ DAGSTER_WORDS = {word.lower() for word in keyword.kwlist} | {
 }
 """Names that Dagster refuses for ops and jobs."""
 
-OUR_JOBS = frozenset({"land_projections", "deliver_effects", "housekeeping", "prune", "retention", "broken", "sources"})
+OUR_JOBS = frozenset(
+    {"land_projections", "deliver_effects", "housekeeping", "prune", "retention", "reprocess", "broken", "sources"}
+)
 OUR_PREFIXES = ("reprocess_", "land_", "prune_", "deliver_")
 """Names and beginnings of names of the Dagster jobs that are no pipeline's."""
 
