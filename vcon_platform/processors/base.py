@@ -142,6 +142,8 @@ class QueuedJob:
     priority: str = "normal"
     delay: float = 0.0
     """Seconds from the commit until it may be leased."""
+    from_queue: str = ""
+    """What the job says of where it comes from, for those who read the queue."""
 
 
 @dataclass(frozen=True, slots=True)
