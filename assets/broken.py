@@ -6,11 +6,12 @@ import dagster as dg
 
 
 def broken_assets(broken: Mapping[str, str]) -> list[dg.AssetSpec]:
-    """One asset per broken declaration; it cannot be materialized, and its description says what is wrong."""
+    """One asset per broken declaration; it cannot be materialized, and its description says what is wrong, and whether
+    an earlier version runs on."""
     return [
         dg.AssetSpec(
             ["broken", *name.split("/")],
-            description=f"BROKEN, not in use until it is mended.\n\n{fault}",
+            description=f"BROKEN: as it stands it is not in use until it is mended.\n\n{fault}",
             group_name="broken",
             tags={"vcon/broken": "true"},
         )

@@ -13,24 +13,36 @@ from vcon_platform.adapters.base import Adapter
 from vcon_platform.adapters.registry import load_adapters
 from vcon_platform.orchestration import naming
 from vcon_platform.orchestration.pinning import Texts
-from vcon_platform.pipelines.catalogue import Catalogue, catalogue, sources
+from vcon_platform.pipelines.catalogue import Catalogue
+from vcon_platform.pipelines.current import PipelineTexts, load_texts
+from vcon_platform.pipelines.texts import sources
 from vcon_platform.processors.registry import load_processors
 from vcon_platform.projections.catalogue import read_projections
 from vcon_platform.projections.model import Projection
 from vcon_platform.settings import Settings
 
-ROOMS = ("pipelines", "projections", "adapters")
+FOLDERS = ("projections", "adapters")
+STORED, UNREADABLE, LAST_GOOD = "pipelines/stored", "pipelines/unreadable", "pipelines/last_good"
+"""Rooms of the texts beside ``pipelines`` (files): what stands in Redis, and what to fall back to."""
 
 
 def read_texts(settings: Settings) -> Texts:
-    """Every declaration file of this installation, as it is now."""
-    folder = settings.pipelines_dir
-    return {room: sources(folder if room == "pipelines" else folder / room) for room in ROOMS}
+    """Every declaration of this installation, as it is now. For a code server only: it asks Redis, and writes down
+    there which definitions were found good."""
+    found = load_texts(settings, load_processors())
+    return {
+        "pipelines": dict(found.files),
+        STORED: dict(found.stored),
+        UNREADABLE: dict(found.unreadable),
+        LAST_GOOD: dict(found.last_good),
+        **{room: sources(settings.pipelines_dir / room) for room in FOLDERS},
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The declarations, checked. ``broken``: file to what is wrong with it."""
+    """The declarations, checked. ``broken``: declaration to what is wrong with it; a pipeline among them may run on
+    nevertheless, as its text then says."""
 
     pipelines: Catalogue
     projections: Mapping[str, Projection]
@@ -45,10 +57,12 @@ class Deployment:
 
 def read_deployment(texts: Texts, data_dir: Path) -> Deployment:
     """Check these texts. ``data_dir`` is where an adapter's relative folders start."""
-    pipelines = catalogue(texts["pipelines"], load_processors())
+    given = (texts.get(room, {}) for room in ("pipelines", STORED, UNREADABLE, LAST_GOOD))
+    pipelines = PipelineTexts(*given).check(load_processors())
     projections = read_projections(texts["projections"])
     adapters = load_adapters(texts["adapters"], data_dir)
     broken = {
+        **{f"pipelines/{name}": "; ".join(told) for name, told in pipelines.warnings.items()},
         **{f"pipelines/{name}": fault for name, fault in pipelines.broken.items()},
         **{f"projections/{name}": str(fault) for name, fault in projections.broken.items()},
         **{f"adapters/{name}": str(fault) for name, fault in adapters.broken.items()},

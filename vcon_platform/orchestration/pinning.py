@@ -17,7 +17,7 @@ from dagster._core.definitions.definitions_load_context import DefinitionsLoadCo
 KEY = "vcon_platform/definitions"
 
 Texts = dict[str, dict[str, str]]
-"""Room (pipelines, projections, adapters) to file name to text."""
+"""Room (pipelines, projections, adapters…) to name to text."""
 
 
 def pinned(read: Callable[[], Texts]) -> Texts:

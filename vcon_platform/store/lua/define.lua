@@ -20,6 +20,7 @@ elseif mode == 'delete' then
   end
   redis.call('DEL', KEYS[2])
   redis.call('SREM', KEYS[1], name)
+  redis.call('HDEL', KEYS[5], name)
 elseif last.version == hash and last.source ~= 'deleted' then
   return {'same', number}
 end
