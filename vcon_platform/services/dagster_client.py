@@ -143,6 +143,46 @@ class DagsterClient:
         if response.is_error:
             raise DagsterRefused(f"Dagster refused the report of {'/'.join(asset)} ({response.status_code}).")
 
+    def reload_location(self) -> str | None:
+        """Have the code server load everything anew, and wait for it (seconds). Gives what is wrong with the
+        definitions as a whole, None if they loaded."""
+        data = self.query(
+            """mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) {
+                 __typename
+                 ... on WorkspaceLocationEntry { locationOrLoadError { __typename ... on PythonError { message } } }
+                 ... on PythonError { message } ... on ReloadNotSupported { message }
+                 ... on RepositoryLocationNotFound { message } } }""",
+            name=_REPOSITORY["repositoryLocationName"],
+        )
+        entry = _expect(data["reloadRepositoryLocation"], "WorkspaceLocationEntry")
+        return _load_error(entry["locationOrLoadError"])
+
+    def location_error(self) -> str | None:
+        """Why the code location is not loaded; None if it is. (``loadStatus: LOADED`` also stands beside an error, so
+        that is not what is asked.)"""
+        workspace = self.query(
+            """{ workspaceOrError { __typename ... on PythonError { message } ... on Workspace { locationEntries {
+                 name locationOrLoadError { __typename ... on PythonError { message } } } } } }"""
+        )["workspaceOrError"]
+        for entry in _expect(workspace, "Workspace")["locationEntries"]:
+            if entry["name"] == _REPOSITORY["repositoryLocationName"]:
+                return _load_error(entry["locationOrLoadError"])
+        return "there is no code location"
+
+    def pipeline_versions(self) -> dict[str, str]:
+        """The version of each pipeline that the code server has loaded, and runs from now on."""
+        nodes = self.query(
+            """{ assetNodes { assetKey { path } groupName
+                 metadataEntries { label ... on TextMetadataEntry { text } } } }"""
+        )["assetNodes"]
+        loaded: dict[str, str] = {}
+        for node in nodes:
+            match node["assetKey"]["path"]:
+                case ["pipelines", name]:
+                    told = {entry["label"]: entry.get("text") for entry in node["metadataEntries"]}
+                    loaded[str(name)] = str(told.get("version") or "")
+        return loaded
+
     def asset_keys(self) -> list[str]:
         """Every asset of the deployment, as ``a/b/c``."""
         nodes = self.query("{ assetNodes { assetKey { path } } }")["assetNodes"]
@@ -151,6 +191,12 @@ class DagsterClient:
 
 def _run(found: Mapping[str, Any]) -> RunState:
     return RunState(found["runId"], found["status"], {tag["key"]: tag["value"] for tag in found["tags"]})
+
+
+def _load_error(found: Mapping[str, Any] | None) -> str | None:
+    if found is None:
+        return "it is loading"
+    return None if found["__typename"] == "RepositoryLocation" else str(found.get("message") or found["__typename"])
 
 
 def _expect(answer: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
