@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, cast
 from vcon_platform.store import keys, scripts
 from vcon_platform.store.jobs import Job, JobRefused, read_dead_job, read_job
 from vcon_platform.store.moves import Moves
-from vcon_platform.store.waiting import CHUNK, placed
+from vcon_platform.store.waiting import CHUNK, array_of, placed
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -160,7 +160,7 @@ class Queues(Moves):
         queue = cast("bytes | None", self._client.hget(keys.batch(batch_id), "queue"))
         if queue is None:
             return -1
-        arrays = [b"[" + b",".join(part) + b"]" for part in batched(events, CHUNK)]
+        arrays = [array_of(part) for part in batched(events, CHUNK)]
         arguments: list[str | bytes] = []
         for job in jobs:
             arguments += [job.id, *placed(queue.decode(), job)]

@@ -17,13 +17,10 @@ from typing import TYPE_CHECKING, cast
 from vcon_platform.errors import PlatformError
 from vcon_platform.store import keys, scripts
 from vcon_platform.store.jobs import PRIORITIES, DeadJob, Job, JobRefused, id_in, new_job, read_dead_job, read_waiting
-from vcon_platform.store.waiting import CHUNK, WaitingJobs, placed
+from vcon_platform.store.waiting import CHUNK, Events, WaitingJobs, array_of, no_events, placed
 
 if TYPE_CHECKING:
     from redis import Redis
-
-Events = Callable[[str, Job], Sequence[bytes]]
-"""Ledger events (JSON each) for a job that leaves this queue or dead queue, or enters this one."""
 
 MOVED_AT_ONCE = 2_000
 """Entries per call of the script that looks for them in a whole list."""
@@ -31,11 +28,6 @@ MOVED_AT_ONCE = 2_000
 
 class MoveRefused(PlatformError):
     """A move that makes no sense, such as of a queue into itself."""
-
-
-def no_events(_: str, __: Job) -> Sequence[bytes]:
-    """For moves that need no record."""
-    return ()
 
 
 class Moves(WaitingJobs):
@@ -83,7 +75,7 @@ class Moves(WaitingJobs):
                 copy = replace(job, id=new_job().id, origin=f"feed:{feed}", not_before=0.0)
                 arguments += placed(target, copy)
                 told += events(target, copy)
-            arguments.append(_array(told))
+            arguments.append(array_of(told))
         return int(self._fan_out(keys=[key, keys.OUTBOX], args=arguments))
 
     # --- operators ----------------------------------------------------------------------------------------------
@@ -176,19 +168,15 @@ class Moves(WaitingJobs):
             if not target or keys.queue(target) == key or (job_ids is not None and dead.job.id not in job_ids):
                 continue
             job = dead.redriven()
-            moves.append((raw, *placed(target, job), _array(events(target, job))))
+            moves.append((raw, *placed(target, job), array_of(events(target, job))))
         return self._moved(key, moves)
 
 
 def _told(events: Events, queue: str, raw: bytes) -> bytes:
     try:
-        return _array(events(queue, read_waiting(raw)))
+        return array_of(events(queue, read_waiting(raw)))
     except JobRefused:
         return b""
-
-
-def _array(events: Sequence[bytes]) -> bytes:
-    return b"[" + b",".join(events) + b"]" if events else b""
 
 
 def _origin_of(raw: bytes) -> str | None:

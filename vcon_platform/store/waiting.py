@@ -11,7 +11,7 @@ join the list of their priority when a lease, or a look at the queue's feed, fin
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import batched
@@ -27,6 +27,20 @@ if TYPE_CHECKING:
 
 CHUNK = 500
 """Jobs per call of a script: a few milliseconds of Redis' time."""
+
+
+Events = Callable[[str, Job], Sequence[bytes]]
+"""Ledger events (JSON each) for a job that enters or leaves this queue."""
+
+
+def no_events(_: str, __: Job) -> Sequence[bytes]:
+    """For moves that need no record."""
+    return ()
+
+
+def array_of(events: Sequence[bytes]) -> bytes:
+    """Ledger events as one entry of the outbox; nothing for none."""
+    return b"[" + b",".join(events) + b"]" if events else b""
 
 
 def placed(queue: str, job: Job) -> tuple[str, bytes]:
@@ -69,14 +83,17 @@ class WaitingJobs:
 
     # --- entering -----------------------------------------------------------------------------------------------
 
-    def push(self, queue: str, jobs: Sequence[Job | str]) -> int:
+    def push(self, queue: str, jobs: Sequence[Job | str], *, events: Events = no_events) -> int:
         """Enter jobs at the end of the list of their priority (a text is a plain job for the vCon of that uuid); how
         many entered. One whose ``dedupe`` text a waiting job of the queue has does not. Nobody asks here whether the
-        vCons exist."""
+        vCons exist. The ``events`` of each stand in the ledger's outbox at the same moment."""
         entered = 0
         for chunk in batched(jobs, CHUNK):
-            pairs = [placed(queue, new_job(job) if isinstance(job, str) else job) for job in chunk]
-            entered += int(self._push(args=[part for pair in pairs for part in pair]))
+            arguments: list[str | bytes] = []
+            for given in chunk:
+                job = new_job(given) if isinstance(given, str) else given
+                arguments += [*placed(queue, job), array_of(events(queue, job))]
+            entered += int(self._push(keys=[keys.OUTBOX], args=arguments))
         return entered
 
     def pause(self, queue: str) -> bool:
