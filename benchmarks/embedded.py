@@ -18,7 +18,8 @@ from vcon_platform.store.opening import Store, open_store
 
 @contextmanager
 def embedded_store() -> Iterator[Store]:
-    """A store with the append-only file on, as in production, and its archive in a local folder; gone afterwards."""
+    """A store as in production, with the append-only file on and the search index made, its archive in a local folder;
+    gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="vcon-benchmark-"))
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -31,7 +32,9 @@ def embedded_store() -> Iterator[Store]:
     try:
         while server.why_not_ready(process.pid) is not None:
             time.sleep(0.02)
-        yield open_store(Settings(_env_file=None, data_dir_setting=folder / "data", redis_url_setting=server.url))
+        store = open_store(Settings(_env_file=None, data_dir_setting=folder / "data", redis_url_setting=server.url))
+        store.index.ensure()
+        yield store
     finally:
         process.terminate()
         process.wait()

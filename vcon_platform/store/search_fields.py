@@ -204,27 +204,58 @@ def _parties(made: Fields, parties: Iterable[Mapping[str, Any]], region: str | N
     sip: list[str] = []
     names: list[tuple[str, str]] = []
     for party in parties:
-        found = identities(party, region=region)
-        tel += found.tel
-        tel += found.extension
-        written = party.get("tel")
-        if written.__class__ is str and written not in tel:
-            tel += tel_tokens(written[:LONGEST_NAME], region)
-        mailto += map(_token, found.mailto)
-        written = party.get("mailto")
-        if written.__class__ is str and written not in found.mailto:
-            mailto.append(mailto_token(written))
-        sip += map(_token, found.sip)
-        if found.name is not None:
-            names.append(_name(found.name) if len(found.name) <= _SHORT else _name_of(found.name))
+        found = _known(party, region) or _found_by(party, region)
+        tel += found[0]
+        mailto += found[1]
+        sip += found[2]
+        names += found[3]
     made["tel"], made["mailto"], made["sip"] = _joined(tel), _joined(mailto), _joined(sip)
     made["name"] = _joined([name for name, _ in names])
     made["names"] = NAME_BREAK.join([plain for _, plain in names])
 
 
+_FoundBy = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[tuple[str, str], ...]]
+
+
+def _found_by(party: Mapping[str, Any], region: str | None) -> _FoundBy:
+    """The numbers, addresses, SIP addresses and names of a party as they are searched."""
+    found = identities(party, region=region)
+    tel = [*found.tel, *found.extension]
+    written = party.get("tel")
+    if written.__class__ is str and written not in tel:
+        tel += tel_tokens(written[:LONGEST_NAME], region)
+    mailto = [_token(address) for address in found.mailto]
+    written = party.get("mailto")
+    if written.__class__ is str and written not in found.mailto:
+        mailto.append(mailto_token(written))
+    names: tuple[tuple[str, str], ...] = ()
+    if found.name is not None:
+        names = ((_name(found.name) if len(found.name) <= _SHORT else _name_of(found.name)),)
+    return tuple(tel), tuple(mailto), tuple(map(_token, found.sip)), names
+
+
+_TEXTS = ("tel", "mailto", "sip", "name")
+_OTHER = frozenset(("email", "meta"))
+
+
+def _known(party: Mapping[str, Any], region: str | None) -> _FoundBy | None:
+    """The same from memory: whoever talks once talks again. None for a party whose members are out of the ordinary."""
+    tel, mailto, sip, name = map(party.get, _TEXTS)
+    for value in (tel, mailto, sip, name):
+        if value is not None and (value.__class__ is not str or len(value) > _SHORT):
+            return None
+    return _remembered(tel, mailto, sip, name, region) if _OTHER.isdisjoint(party) else None
+
+
+@lru_cache(maxsize=16_384)
+def _remembered(tel: str | None, mailto: str | None, sip: str | None, name: str | None, region: str | None) -> _FoundBy:
+    return _found_by({"tel": tel, "mailto": mailto, "sip": sip, "name": name}, region)
+
+
 def _dialogs(made: Fields, dialogs: list[Any]) -> None:
     made["dialog"] = _types(dialogs)
-    starts = [start for dialog in dialogs if (start := milliseconds(dialog.get("start"))) is not None]
+    dates = {start for dialog in dialogs if (start := dialog.get("start")).__class__ is str}
+    starts = [start for date in dates if (start := milliseconds(date)) is not None]
     if starts:
         made["started"] = min(starts)
 

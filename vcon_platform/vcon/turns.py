@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC
 from operator import itemgetter
 from typing import Any, TypeGuard
 
+from vcon_platform.vcon.dates import read_date
 from vcon_platform.vcon.dialogs import array, beginnings
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.media import BodyError, decode_base64url
@@ -110,11 +112,15 @@ def transcript_text(vcon: Vcon | Mapping[str, Any]) -> str:
     if next(_transcripts(data, len(dialogs)), None) is not None:
         return "\n".join(turn.text for turn in turns(data))
     # A chat needs no turn table: its messages in time order are its text. Each vCon that comes in is asked for it.
-    said = [
-        (begin, text)
-        for (begin, _), dialog in zip(beginnings(dialogs), dialogs, strict=True)
-        if (text := message_text(dialog))
-    ]
+    said: list[tuple[float, str]] = []
+    latest, known = 0.0, None  # as in `beginnings`; messages often have the start of the one before
+    for dialog in dialogs:
+        start = dialog.get("start")
+        if start.__class__ is str and start != known:
+            found = read_date(start, UTC)
+            latest, known = (latest if found is None else found.seconds), start
+        if text := message_text(dialog):
+            said.append((latest, text))
     said.sort(key=itemgetter(0))
     return "\n".join([text for _, text in said])
 
