@@ -11,6 +11,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from vcon_platform.errors import PlatformError
+from vcon_platform.pipelines.faults import DefinitionError
+from vcon_platform.pipelines.stored import DefinitionConflict, NotStored
+from vcon_platform.services.pipeline_edits import DefinedInFile
 from vcon_platform.store.connection import StoreUnavailable
 from vcon_platform.store.documents import Missing, RevisionConflict
 from vcon_platform.store.identity import StoreMismatch
@@ -22,6 +25,9 @@ _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
     (Missing, 404, "not_found"),
     (RevisionConflict, 409, "revision_conflict"),
     (NameRefused, 422, "bad_queue"),
+    (NotStored, 404, "not_found"),
+    (DefinitionConflict, 409, "version_conflict"),
+    (DefinedInFile, 409, "defined_in_file"),
     (StoreUnavailable, 503, "redis_unavailable"),
     (ObjectsUnavailable, 503, "object_store_unavailable"),
     (StoreMismatch, 503, "store_mismatch"),
@@ -51,6 +57,9 @@ def problem(error: PlatformError) -> JSONResponse:
     if isinstance(error, Rejected):
         faults = [{"code": each.code, "pointer": each.pointer, "message": each.message} for each in error.faults]
         status, body = error.status, {"code": error.code, "faults": faults}
+    elif isinstance(error, DefinitionError):
+        places = [{"pointer": each.pointer, "message": each.message} for each in error.faults]
+        status, body = 422, {"code": "definition_refused", "faults": places}
     elif isinstance(error, Problem):
         status, body = error.status, {"code": error.code, **error.extra}
     else:

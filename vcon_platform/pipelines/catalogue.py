@@ -34,6 +34,8 @@ class Catalogue:
     broken: Mapping[str, str]
     fallen_back: frozenset[str] = frozenset()
     warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stands_in: Mapping[str, Source] = field(default_factory=dict)
+    """Where each definition stands, the broken ones' too."""
 
     def queues(self) -> set[str]:
         """Every queue that means something here. A broken pipeline's own is among them: what waits in it is worked on
@@ -77,7 +79,9 @@ def catalogue(
     found: dict[str, Definition] = {}
     broken: dict[str, str] = {}
     fallen_back: set[str] = set()
+    stands_in: dict[str, Source] = {}
     for name, told in _candidates(texts, stored or {}, unreadable or {}):
+        stands_in[name] = told[0].source
         try:
             if len(told) > 1:
                 raise DefinitionError(f"two files define pipeline {name!r}; keep one of them")
@@ -96,6 +100,7 @@ def catalogue(
         broken,
         frozenset(fallen_back),
         {name: tuple(told) for name, told in sorted(told_of.items())},
+        stands_in,
     )
 
 

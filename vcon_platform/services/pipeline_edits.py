@@ -83,7 +83,8 @@ class PipelineEdits:
     def roll_back(self, name: str, number: int, by: str, *, wait: float | None = WAIT) -> Edited:
         """Store an earlier version again, as a new one. Raises as :meth:`put`, and :class:`NotStored`."""
         self._not_in_a_file(name)
-        _, warnings = self.check(name, self.stored.version(name, number).definition)
+        wanted = self.stored.version(name, number)
+        warnings = self.check(name, wanted.definition)[1] if wanted.source != "deleted" else ()
         definition, version = self.stored.roll_back(name, number, self.current.registry, by)
         return Edited(name, version, warnings, self._live(name, definition.version, wait))
 
