@@ -109,7 +109,7 @@ def test_a_transient_error_is_tried_again(work: Engine, redis_client: Redis) -> 
 
 def test_a_transient_error_that_stays_ends_in_the_dead_queue(work: Engine, redis_client: Redis) -> None:
     stored(work, "transient")
-    _run(work, definition("judge"))
+    _run(work, definition("judge", retries=0))
     assert work.queues.dead("recall")[0].code == "TransientError"
 
 

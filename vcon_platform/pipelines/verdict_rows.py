@@ -27,8 +27,8 @@ class RowWriter:
         self._projections = projections
 
     def write(self, definition: Definition, vcon: Vcon, verdict: Verdict) -> None:
-        """Bring the vCon's rows in line with how its job ended."""
-        if verdict.ending == "again":
+        """Bring the vCon's rows in line with how its job ended; a job that goes on later has not ended."""
+        if verdict.ending == "again" or verdict.ending == "retried":  # mypy knows the rest
             return
         outcome = Outcome(
             pipeline=definition.name,

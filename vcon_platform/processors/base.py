@@ -134,7 +134,8 @@ class ProcessorContext:
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A job that a processor asks for: it enters ``queue`` in the same step that ends this one."""
+    """A job that a processor asks for: it enters ``queue`` in the same step that ends this one, if that ends as done or
+    filtered. Its parameters are these, as they are when the processor is done; none are handed on by themselves."""
 
     queue: str
     vcon_uuids: tuple[str, ...]
@@ -170,7 +171,7 @@ class ProcessorIO:
     """Those of ``vcons`` that a processor made: stored as new when the job is settled."""
     queued: list[QueuedJob] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
-    """What the processor at work asks for; the engine takes them off after it, and knows whose they are."""
+    """What processors have asked for so far; the engine knows whose they are."""
     job_id: str = ""
     position: int = 0
     """The job that is worked on and the place of the processor at work in its pipeline; set by the engine."""

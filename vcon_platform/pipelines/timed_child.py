@@ -1,0 +1,199 @@
+"""What happens in the process of its own in which a processor with a time limit works (``timed.py`` is the other end).
+
+A conversation comes as JSON and goes back as JSON: the changes, not the documents. Kept light, because the server from
+which these processes are forked imports it beforehand.
+"""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+import orjson
+
+from vcon_platform.errors import PlatformError
+from vcon_platform.processors.base import (
+    MediaReader,
+    NotApplicable,
+    Processor,
+    ProcessorContext,
+    ProcessorError,
+    ProcessorIO,
+    ResultCache,
+)
+from vcon_platform.projections.model import Projection
+from vcon_platform.settings import Settings
+from vcon_platform.vcon.document import Vcon, change_to_json
+
+GRACE = 10.0
+"""Seconds past its limit after which a process ends itself: its parent, who should have, is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What is lent to processors besides the conversation."""
+
+    media: MediaReader
+    results: ResultCache
+    projections: Mapping[str, Projection]
+
+
+Lending = Callable[[], Lent]
+"""Opens it, in whichever process. Can be pickled."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromSettings:
+    """Opens what an installation's settings say."""
+
+    settings: Settings
+    projections: Mapping[str, Projection]
+
+    def __call__(self) -> Lent:
+        from vcon_platform.store.opening import open_store
+        from vcon_platform.store.results import StoredResults
+
+        store = open_store(self.settings)
+        return Lent(store.media, StoredResults(store.client), self.projections)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One conversation for one processor. ``what``: pickled (processor class, options); ``vcons``: document, revision,
+    commit, sealed; ``limit`` in seconds."""
+
+    what: bytes
+    vcons: tuple[tuple[bytes, int, str, Mapping[str, int] | None], ...]
+    parameters: bytes
+    pipeline: str
+    pipeline_version: str
+    job_id: str
+    position: int
+    input_index: int
+    limit: float
+
+
+_lending: bytes = b""
+
+
+def begin(lending: bytes) -> None:
+    """Called first in each process. Opens nothing yet: many processors need neither Redis nor recordings."""
+    global _lending
+    _lending = lending
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+class _Opened:
+    """Media and results that are opened when a processor first asks for them."""
+
+    def __init__(self) -> None:
+        self._lent: Lent | None = None
+
+    def __call__(self) -> Lent:
+        if self._lent is None:
+            self._lent = cast("Lending", pickle.loads(_lending))()  # noqa: S301 - from the parent process
+        return self._lent
+
+    def body(self, entry: Mapping[str, Any]) -> bytes:
+        return self().media.body(entry)
+
+    def content_hash(self, entry: Mapping[str, Any]) -> str:
+        return self().media.content_hash(entry)
+
+    def get_or_compute(self, parts: tuple[str, ...], compute: Callable[[], Any]) -> Any:
+        return self().results.get_or_compute(parts, compute)
+
+    def __getattr__(self, name: str) -> Any:  # what else a media store of the platform's own can do
+        return getattr(self().media, name)
+
+
+_opened = _Opened()
+
+
+class _Projections(Mapping[str, Projection]):
+    """The same for projections."""
+
+    def __getitem__(self, name: str) -> Projection:
+        return _opened().projections[name]
+
+    def __iter__(self) -> Any:
+        return iter(_opened().projections)
+
+    def __len__(self) -> int:
+        return len(_opened().projections)
+
+
+@lru_cache(maxsize=256)
+def _unpickled(what: bytes) -> tuple[type[Processor[Any]], Any]:
+    return cast("tuple[type[Processor[Any]], Any]", pickle.loads(what))  # noqa: S301 - from the parent process
+
+
+@lru_cache(maxsize=256)
+def _instance(cls: type[Processor[Any]]) -> Processor[Any]:
+    return cls()
+
+
+def run(task: Task) -> bytes:
+    """Process one conversation; gives JSON, of the error if there was one. Raises nothing."""
+    began = time.perf_counter()
+    signal.setitimer(signal.ITIMER_REAL, task.limit + GRACE)
+    try:
+        answer = _run(task)
+    except Exception as error:  # a plugin may raise anything; it must not end this process
+        answer = _error(error)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    answer["seconds"] = time.perf_counter() - began
+    try:
+        return orjson.dumps(answer)
+    except TypeError as error:
+        return orjson.dumps({**_error(error), "seconds": answer["seconds"]})
+
+
+def _run(task: Task) -> dict[str, Any]:
+    cls, options = _unpickled(task.what)
+    context = ProcessorContext(
+        media=_opened,
+        results=_opened,
+        projections=_Projections(),
+        pipeline=task.pipeline,
+        pipeline_version=task.pipeline_version,
+        deadline=time.monotonic() + task.limit,
+    )
+    vcons = [
+        Vcon(orjson.loads(raw), revision, commit=commit, sealed=sealed) for raw, revision, commit, sealed in task.vcons
+    ]
+    io = ProcessorIO(vcons, context, orjson.loads(task.parameters), input_index=task.input_index)
+    io.job_id, io.position = task.job_id, task.position
+    io = _instance(cls).process(io, options)
+    given = len(task.vcons)
+    return {
+        "changes": [[change_to_json(each) for each in vcon.changes] for vcon in io.vcons[:given]],
+        "added": [orjson.Fragment(vcon.to_bytes()) for vcon in io.vcons[given:]],
+        "parameters": io.parameters,
+        "dropped": io.dropped,
+        "queued": io.queued,
+        "effects": io.effects,
+    }
+
+
+def _error(error: Exception) -> dict[str, Any]:
+    if isinstance(error, NotApplicable):
+        kind = "not_applicable"
+    elif isinstance(error, PlatformError):
+        kind = "transient" if error.transient else "permanent"
+    else:
+        kind = "unexpected"
+    return {
+        "error": kind,
+        "code": (error.code if isinstance(error, ProcessorError) else "") or type(error).__name__,
+        "message": str(error) if kind != "unexpected" else "",
+        "retry_after": getattr(error, "retry_after", None),
+        "trace": "".join(traceback.format_exception(error)) if kind == "unexpected" else "",
+    }
