@@ -1,7 +1,7 @@
-"""The dispatcher: turns what waits in the queues into runs, one batch a run.
+"""The dispatcher: turns what waits in the queues into runs.
 
-One sensor for all pipelines. It asks for a run when jobs wait and no run of that pipeline is under way; the run leases
-whatever waits by then, so a tick that comes twice, or late, does no harm.
+One sensor for all pipelines and both lanes. What it decides is in ``pipelines/dispatch.py``; a tick that comes twice,
+or late, does no harm.
 """
 
 from collections.abc import Sequence
@@ -9,18 +9,21 @@ from typing import Any
 
 import dagster as dg
 
-from vcon_platform.orchestration import naming
+from vcon_platform.orchestration.dispatching import look
 from vcon_platform.orchestration.runtime import runtime
-from vcon_platform.orchestration.under_way import under_way
 from vcon_platform.pipelines.definition import Definition
+
+NOTED = 20
+"""How many pipelines a tick tells of; 'vcon-platform pipelines' has them all."""
 
 
 def dispatcher_sensor(pipelines: Sequence[Definition], jobs: Sequence[Any]) -> dg.SensorDefinition:
-    """The sensor over these pipelines; ``jobs`` are their Dagster jobs."""
+    """The sensor over these pipelines; ``jobs`` are their Dagster jobs, of both lanes."""
 
     @dg.sensor(
         name="dispatcher",
-        description="Starts a run for every pipeline that has jobs waiting and no run under way.",
+        description="Starts runs for what waits in the queues: batches by weight, size and priority, and for each "
+        "stream a run that stands by. A tick that starts none says what every pipeline waits for.",
         jobs=list(jobs),
         minimum_interval_seconds=1,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -28,20 +31,10 @@ def dispatcher_sensor(pipelines: Sequence[Definition], jobs: Sequence[Any]) -> d
     )
     def dispatch(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         run = runtime(context.resources.redis, context.resources.object_store, {})
-        waiting = {pipeline.name: depth for pipeline in pipelines if (depth := run.queues.depth(pipeline.name))}
-        if not waiting:
-            return dg.SkipReason("no jobs wait")
-        busy = under_way(context.instance, naming.PIPELINE_TAG, list(waiting))
-        requests = [
-            dg.RunRequest(
-                job_name=pipeline.name,
-                tags={naming.PIPELINE_TAG: pipeline.name, naming.VERSION_TAG: pipeline.version},
-            )
-            for pipeline in pipelines
-            if pipeline.name in waiting and pipeline.name not in busy
-        ]
-        if not requests:
-            return dg.SkipReason(f"runs are under way for {', '.join(sorted(waiting))}")
-        return dg.SensorResult(run_requests=requests)
+        looked = look(context.instance, run, pipelines)
+        if looked.requests:
+            return dg.SensorResult(run_requests=looked.requests)
+        more = f"; and {len(looked.notes) - NOTED} more" if len(looked.notes) > NOTED else ""
+        return dg.SkipReason("; ".join(looked.notes[:NOTED]) + more if looked.notes else "no jobs wait")
 
     return dispatch

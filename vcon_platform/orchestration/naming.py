@@ -6,8 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 PIPELINE_TAG = "vcon/pipeline"
-"""On every run of a pipeline's Dagster job; the limit of runs at once per pipeline is keyed on it."""
+"""On every run of a pipeline's Dagster jobs; the dispatcher counts the runs under way by it."""
 VERSION_TAG = "vcon/version"
+LANE_TAG = "vcon/lane"
+"""``batch``, ``urgent`` or ``stream``; dagster.yaml limits how many of each are under way."""
+LIMIT_TAG = "vcon/limit"
+"""The most jobs that a run of the dispatcher's leases."""
 LANDING_TAG = "vcon/landing"
 """On every run that lands projections."""
 
@@ -45,3 +49,8 @@ def graph_name(pipeline: str) -> str:
 def op_name(pipeline: str, step: str) -> str:
     """The definition of one op; the graph shows it under its alias, the step's own name."""
     return f"{pipeline}__{step}"
+
+
+def stream_name(pipeline: str) -> str:
+    """The Dagster job of a pipeline's stream lane; its op's definition has ``_op`` behind it, its alias is stream."""
+    return f"{pipeline}__stream"

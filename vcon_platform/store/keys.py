@@ -45,7 +45,7 @@ MEDIA_SWEEP = "media:sweep"
 MEDIA_CURSOR = "media:sweep:cursor"
 """String: the folder of the media that the next sweep begins with."""
 FAIRNESS = "dispatch:fairness"
-"""Hash: the virtual time of each pipeline that was served; the empty field is the clock."""
+"""Hash: how far each pipeline is ahead of the one that is furthest behind, in virtual time."""
 RATES = "dispatch:rates"
 """Hash: pipeline to the JSON of its measured rate."""
 
