@@ -20,6 +20,8 @@ from vcon_platform.ledger.events import EventKind, LedgerEvent, read_event
 from vcon_platform.ledger.schema import EVENTS, create, is_complete
 
 _CHUNK = 5_000  # events per statement: large enough to be quick, small enough to be a modest message
+_ENDS = (EventKind.DONE, EventKind.FILTERED, EventKind.FAILED, EventKind.WITHDRAWN)
+_BEGINNINGS = (EventKind.QUEUED, EventKind.REDRIVEN, EventKind.RETRIED)
 _COLUMNS = [column for column in EVENTS.columns if column.name != "id"]
 _NAMES = ", ".join(column.name for column in _COLUMNS)
 # One parameter, whatever the number of events. Sorted by place: rows are locked in the order of the outbox, so two
@@ -86,19 +88,21 @@ class Ledger:
         with self._transaction() as connection:
             return {EventKind(kind): count for kind, count in connection.execute(query)}
 
-    def ended(self, vcon_uuids: Sequence[str]) -> set[tuple[str, str]]:
-        """(uuid, pipeline) of those of these vCons whose way through a pipeline has come to an end, whichever."""
+    def ways(self, vcon_uuids: Sequence[str]) -> dict[tuple[str, str], bool]:
+        """How far these vCons came: (uuid, queue) to whether the last that is known is an end (done, filtered, failed,
+        withdrawn) or a beginning (queued, redriven, retried). What it was created for is not in it."""
         self.ensure()
-        found: set[tuple[str, str]] = set()
+        found: dict[tuple[str, str], bool] = {}
+        queue = func.coalesce(EVENTS.c.detail["queue"].astext, EVENTS.c.pipeline)
         with self._transaction() as connection:
             for at in range(0, len(vcon_uuids), _CHUNK):
                 query = (
-                    select(EVENTS.c.vcon_uuid, EVENTS.c.pipeline)
+                    select(EVENTS.c.vcon_uuid, queue, EVENTS.c.event)
                     .where(EVENTS.c.vcon_uuid.in_(list(vcon_uuids[at : at + _CHUNK])))
-                    .where(EVENTS.c.event.in_([EventKind.DONE, EventKind.FILTERED, EventKind.FAILED]))
-                    .distinct()
+                    .where(EVENTS.c.event.in_([*_ENDS, *_BEGINNINGS]))
+                    .order_by(EVENTS.c.id)
                 )
-                found.update((uuid, pipeline) for uuid, pipeline in connection.execute(query) if pipeline)
+                found.update(((uuid, name), event in _ENDS) for uuid, name, event in connection.execute(query) if name)
         return found
 
     @contextmanager

@@ -10,6 +10,7 @@ operator who withdraws and a run that leases at the same time never both get a j
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import batched
 from typing import TYPE_CHECKING, cast
@@ -117,9 +118,19 @@ class Moves(WaitingJobs):
 
     def dead(self, pipeline: str, start: int = 0, count: int | None = None) -> list[DeadJob]:
         """The dead queue of a pipeline, oldest first."""
+        return self._failed(keys.dead(pipeline), start, count)
+
+    def failed(self, queue: str, start: int = 0, count: int | None = None) -> list[DeadJob]:
+        """The failed jobs of normal priority that stand in a failure queue, oldest first."""
+        return self._failed(keys.queue(queue), start, count)
+
+    def _failed(self, key: str, start: int, count: int | None) -> list[DeadJob]:
         stop = -1 if count is None else start + count - 1
-        entries = cast("list[bytes]", self._client.lrange(keys.dead(pipeline), start, stop))
-        return [read_dead_job(raw) for raw in entries]
+        found: list[DeadJob] = []
+        for raw in cast("list[bytes]", self._client.lrange(key, start, stop)):
+            with suppress(JobRefused):
+                found.append(read_dead_job(raw))
+        return found
 
     def dead_count(self, pipelines: Sequence[str]) -> dict[str, int]:
         """How many jobs of these pipelines are dead."""
