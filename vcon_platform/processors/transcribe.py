@@ -10,13 +10,12 @@ are added to its segments: ``channel``, and ``party`` where the dialog says whos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field
 
-from vcon_platform.errors import PlatformError
 from vcon_platform.processors.audio import AudioError
 from vcon_platform.processors.base import (
     Effects,
@@ -24,11 +23,10 @@ from vcon_platform.processors.base import (
     PermanentError,
     Processor,
     ProcessorContext,
-    ProcessorError,
     ProcessorIO,
     ProcessorOptions,
-    TransientError,
 )
+from vcon_platform.processors.recordings import own_hash, reading, recordings
 from vcon_platform.processors.speech import EngineName, Segment, SpeechEngine, Transcription, engine_named
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.turns import has_transcript, parties_by_channel
@@ -80,17 +78,17 @@ class Transcribe(Processor[TranscribeOptions]):
     def process(self, io: ProcessorIO, options: TranscribeOptions) -> ProcessorIO:
         """Raises NotApplicable where there is no recording, or each has its transcript; PermanentError naming the
         dialog whose recording cannot be read. Nothing is written unless every dialog could be heard."""
-        recordings = list(_recordings(io.vcon, options))
-        if not recordings:
+        wanted = list(recordings(io.vcon, options.dialogs))
+        if not wanted:
             raise NotApplicable("no recording to transcribe")
         if not options.overwrite:
-            recordings = [(i, dialog) for i, dialog in recordings if not has_transcript(io.vcon, i)]
-            if not recordings:
+            wanted = [(i, dialog) for i, dialog in wanted if not has_transcript(io.vcon, i)]
+            if not wanted:
                 raise NotApplicable("every recording has a transcript already")
         engine = self._engine_for(options.engine)
         heard = [
             _analysis(index, dialog, engine, *self._hear(io.context, index, dialog, engine, options.language))
-            for index, dialog in recordings
+            for index, dialog in wanted
         ]
         for analysis in heard:
             _write(io.vcon, analysis, options)
@@ -102,37 +100,20 @@ class Transcribe(Processor[TranscribeOptions]):
         """The transcription, and when it was made: by the result cache, so that the same audio is heard once."""
 
         def compute() -> dict[str, Any]:
-            found = engine.transcribe(context.media.body(dialog), language=language)
+            audio = context.media.body(dialog)
+            try:
+                found = engine.transcribe(audio, language=language)
+            except AudioError as error:
+                raise PermanentError(
+                    f"recording of dialog {index} cannot be decoded as audio ({error}); "
+                    "replace the recording and re-execute"
+                ) from None
             return {"transcription": found.to_json(), "processed_at": datetime.now(UTC).isoformat(timespec="seconds")}
 
-        try:
-            # A hash that stands beside an inline body is somebody's claim; taken as the key, a false one would give
-            # this conversation another one's words. So an inline body, which is small, is hashed here.
-            source = {k: v for k, v in dialog.items() if k != "content_hash"} if "body" in dialog else dialog
-            key = context.media.content_hash(source), self.name, self.version
+        with reading(index):
+            key = own_hash(context.media, dialog), self.name, self.version
             kept = context.results.get_or_compute((*key, engine.name, engine.model, engine.version, language), compute)
-        except AudioError as error:
-            raise PermanentError(
-                f"recording of dialog {index} cannot be decoded as audio ({error}); "
-                "replace the recording and re-execute"
-            ) from None
-        except ProcessorError:
-            raise
-        except PlatformError as error:
-            if error.transient:
-                raise TransientError(f"recording of dialog {index} cannot be had just now: {error}") from error
-            raise PermanentError(
-                f"recording of dialog {index} cannot be read: {error}; restore it and re-execute"
-            ) from error
         return Transcription.from_json(kept["transcription"]), kept["processed_at"]
-
-
-def _recordings(vcon: Vcon, options: TranscribeOptions) -> Iterator[tuple[int, dict[str, Any]]]:
-    for index, dialog in enumerate(vcon.dialog):
-        if options.dialogs is not None and index not in options.dialogs:
-            continue
-        if isinstance(dialog, dict) and dialog.get("type") == "recording" and (dialog.get("body") or dialog.get("url")):
-            yield index, dialog
 
 
 def _write(vcon: Vcon, analysis: dict[str, Any], options: TranscribeOptions) -> None:
