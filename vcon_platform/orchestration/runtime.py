@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from vcon_platform.pipelines.deliveries import effects_outbox
 from vcon_platform.pipelines.engine import Engine, EnginePolicy
 from vcon_platform.projections.model import Projection
 from vcon_platform.settings import Settings, load_settings
@@ -15,6 +16,7 @@ from vcon_platform.store.leases import Queues
 from vcon_platform.store.media import MediaStore
 from vcon_platform.store.opening import Store, open_store
 from vcon_platform.store.results import StoredResults
+from vcon_platform.store.slots import Slots
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -71,5 +73,7 @@ def runtime(redis: HasRedis, objects: HasObjects, projections: Mapping[str, Proj
         results=StoredResults(store.client),
         projections=projections,
         policy=EnginePolicy(max_attempts=settings.max_attempts),
+        slots=Slots(store.client, settings.pools),
+        outbox=effects_outbox(store.client),
     )
     return Runtime(settings, store, queues, Checkpoints(store.objects), engine)
