@@ -62,7 +62,7 @@ class FakeHttps:
 def fake_https(folder: Path, *names: str) -> Iterator[FakeHttps]:
     """Run one on 127.0.0.1 that proves these names, while the block runs."""
     certificate = folder / "server.pem"
-    certificate.write_bytes(_certificate(names))
+    certificate.write_bytes(certificate_for(names))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
@@ -102,7 +102,8 @@ def fake_https(folder: Path, *names: str) -> Iterator[FakeHttps]:
         server.server_close()
 
 
-def _certificate(names: tuple[str, ...]) -> bytes:
+def certificate_for(names: tuple[str, ...]) -> bytes:
+    """A private key and a self-signed certificate for these names and 127.0.0.1, as one PEM file has them."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -115,7 +115,8 @@ def test_what_the_server_asked_to_wait_is_waited(outbox: EffectsOutbox, redis_cl
 
 def test_the_ledger_is_told_what_and_why_and_nothing_personal(outbox: EffectsOutbox, redis_client: Redis) -> None:
     run(outbox, redis_client, "send", "refuse", "bug")
-    raws = [event for _, fields in redis_client.xrange(keys.OUTBOX) for event in orjson.loads(fields[b"events"])]
+    entries = cast("list[Any]", redis_client.xrange(keys.OUTBOX))
+    raws = [event for _, fields in entries for event in orjson.loads(fields[b"events"])]
     events = [read_event(raw) for raw in raws]
     assert {(event.event, event.detail.get("reason")) for event in events} == {
         ("sent", None),

@@ -132,5 +132,5 @@ def _carry_out(
 
 
 def _wait(tries: int, retry_after: float | None) -> float:
-    wait = min(FIRST_WAIT * 2 ** (tries - 1), LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311 - only spreads tries
+    wait: float = min(FIRST_WAIT * 2 ** (tries - 1), LONGEST_WAIT) * random.uniform(0.8, 1.2)  # noqa: S311 - only spreads tries
     return max(wait, min(retry_after or 0.0, LONGEST_WAIT))

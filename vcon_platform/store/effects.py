@@ -176,7 +176,7 @@ class EffectsOutbox:
 
     def settle_uncertain(self, older_than: float) -> int:
         """Put aside as uncertain what was begun more than this many seconds ago and never ended; gives how many."""
-        seconds, micros = cast("tuple[int, int]", self._client.time())
+        seconds, micros = self._client.time()
         before = seconds + micros / 1e6 - older_than
         count = 0
         for effect in self.entries("sending"):
@@ -203,9 +203,9 @@ class EffectsOutbox:
 
     def due(self) -> int:
         """How many could be begun now."""
-        seconds, _ = cast("tuple[int, int]", self._client.time())
-        waiting = cast("int", self._client.llen(keys.EFFECTS))
-        return waiting + cast("int", self._client.zcount(keys.effects("later"), "-inf", seconds))
+        seconds, _ = self._client.time()
+        waiting = self._client.llen(keys.EFFECTS)
+        return waiting + self._client.zcount(keys.effects("later"), "-inf", seconds)
 
     def entries(self, state: State, limit: int = 1000) -> list[KeptEffect]:
         """Up to ``limit`` effects in this state, those first that came into it (or are due) first."""
