@@ -1,13 +1,353 @@
 """``vcon-platform pipelines run`` and ``simulate``: one conversation through one pipeline, now and here.
 
-Belongs here: printing, and putting the pieces together. What happens to the conversation is decided in
+Belongs here: reading what was given, printing, exit codes. What happens to the conversation is decided in
 :mod:`vcon_platform.pipelines.direct` and :mod:`vcon_platform.pipelines.simulate`.
+
+Exit codes: 0 it came through (or was filtered, which is an outcome, not a fault); 1 the platform could not do it now
+(Redis away, others keep changing the vCon); 2 what was given is wrong; 3 the conversation failed, or would.
 """
 
 from __future__ import annotations
 
+import json as json_text
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
 import typer
+from rich.console import Console
+from rich.text import Text
+
+from vcon_platform.commands._shown import shown, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from vcon_platform.pipelines.definition import Definition
+    from vcon_platform.pipelines.direct import DirectResult
+    from vcon_platform.pipelines.simulate import DocumentEdits, SimulatedStep, Simulation
+    from vcon_platform.pipelines.workbench import Workbench
+    from vcon_platform.vcon.document import Vcon
+
+FAILED = 3
+
+_STYLES = {
+    "processed": "green",
+    "skipped": "yellow",
+    "filtered": "yellow",
+    "failed": "bold red",
+    "not_bought": "magenta",
+    "not_run": "magenta",
+    "not_reached": "dim",
+}
+
+Given = Annotated[str, typer.Argument(metavar="UUID|FILE", help="A stored vCon's uuid, or a vCon file; -: on stdin.")]
+Parameters = Annotated[str, typer.Option("--parameters", help="Parameters to begin with, as a JSON object.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the group ``pipelines``."""
+    app.command("simulate")(simulate)
+    app.command("run")(run)
+
+
+def simulate(
+    pipeline: Annotated[str, typer.Argument(metavar="NAME|FILE.yaml", help="A pipeline, or a definition file.")],
+    vcon: Given,
+    parameters: Parameters = "{}",
+    buy: Annotated[
+        bool, typer.Option("--buy", help="Really call what costs (money or minutes). Its results are kept.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show step by step what a pipeline would do to a vCon. Nothing is saved, sent or bought.
+
+    Exit codes: 0 it would come through; 1 the platform cannot do it now; 2 wrong input; 3 the conversation would fail.
+    """
+    bench = _bench()
+    definition, sample = _definition(bench, pipeline), _sample(bench, vcon)
+    told = bench.simulator().run(definition, sample, parameters=_parameters(parameters), buy=buy)
+    if as_json:
+        typer.echo(json_text.dumps(told.to_json(), ensure_ascii=False))
+    else:
+        _print_simulation(told, buy=buy)
+    if told.verdict.ending == "failed":
+        raise typer.Exit(FAILED)
+
+
+def run(
+    pipeline: Annotated[str, typer.Argument(metavar="NAME", help="A pipeline.")],
+    vcon: Given,
+    save: Annotated[bool, typer.Option("--save/--no-save", help="Keep what was changed and made.")] = False,
+    parameters: Parameters = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Run a pipeline on one vCon now, without a queue. Jobs and mails it asks for happen, with --no-save too.
+
+    Exit codes: 0 done or filtered; 1 the platform cannot do it now; 2 wrong input; 3 the conversation failed.
+    """
+    from vcon_platform.pipelines.direct import DirectRefused, DirectRunFailed, run_pipeline
+    from vcon_platform.services.direct_record import DirectRecord, reported_to
+    from vcon_platform.services.ports import LOOPBACK
+
+    bench = _bench()
+    definition = _named(bench, pipeline)
+    begin_with = _parameters(parameters)
+    given = _to_run(bench, vcon, save=save)
+    record = DirectRecord(reported_to(f"http://{LOOPBACK}:{bench.settings.webserver_port}"))
+    try:
+        result = run_pipeline(bench.engine, definition, given, save=save, parameters=begin_with)
+    except DirectRunFailed as failed:
+        record.add(definition.name, "failed")
+        typer.echo(str(failed), err=True)
+        hint = "It may succeed soon: run it again." if failed.transient else "Mend the cause, then run it again."
+        typer.echo(
+            f"Nothing was saved, queued or sent. {hint} What happened: vcon-platform trace {failed.uuid}", err=True
+        )
+        raise typer.Exit(FAILED) from None
+    except DirectRefused as refused:
+        _give_up(str(refused))
+    else:
+        record.add(definition.name, result.verdict.ending)
+    finally:
+        record.close()
+    if as_json:
+        typer.echo(json_text.dumps(result.to_json(), ensure_ascii=False))
+    else:
+        _print_run(result)
+
+
+# --- what was given -------------------------------------------------------------------------------------------------
+
+
+def _bench() -> Workbench:
+    from vcon_platform.pipelines.workbench import Workbench
+    from vcon_platform.settings import load_settings
+
+    return Workbench(load_settings())
+
+
+def _give_up(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
+
+
+def _named(bench: Workbench, name: str) -> Definition:
+    from vcon_platform.pipelines.faults import DefinitionError
+
+    try:
+        return bench.catalogue.get().get(name)
+    except DefinitionError as error:
+        _give_up(str(error))
+
+
+def _definition(bench: Workbench, given: str) -> Definition:
+    """A pipeline by name, or the one that a file holds."""
+    from vcon_platform.errors import PlatformError
+    from vcon_platform.pipelines.catalogue import parse_text
+    from vcon_platform.pipelines.definition import read_definition
+
+    path = Path(given)
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        return _named(bench, given)
+    try:
+        text = path.read_text(encoding="utf-8")
+        return read_definition(path.stem, parse_text(path.name, text), bench.catalogue.registry)
+    except (OSError, UnicodeDecodeError) as error:
+        _give_up(f"{given} cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}.")
+    except PlatformError as error:
+        _give_up(f"{given}: {error}")
+
+
+def _sample(bench: Workbench, given: str) -> Vcon:
+    from vcon_platform.store.documents import Missing
+
+    uuid = _uuid(given)
+    if uuid is None:
+        return _look(bench, _content(given))
+    try:
+        return bench.reading.read_one(uuid)
+    except Missing as missing:
+        _give_up(f"{missing}. See 'vcon-platform vcon search', or name a file.")
+
+
+def _to_run(bench: Workbench, given: str, *, save: bool) -> str | Vcon:
+    """What a direct run is given; a file whose results are to be kept is taken in first."""
+    uuid = _uuid(given)
+    if uuid is not None:
+        if not bench.store.documents.known([uuid]):
+            _give_up(f"vCon {uuid} is not in the store. See 'vcon-platform vcon search', or name a file.")
+        return uuid
+    content = _content(given)
+    if not save:
+        return _look(bench, content)
+    from vcon_platform.ingress.answer import Source
+    from vcon_platform.ingress.opening import open_door, zone_of
+    from vcon_platform.vcon.faults import Rejected
+
+    try:
+        door = open_door(bench.settings, bench.store)
+        return door.take(content, Source("cli", zone=zone_of(bench.settings))).uuid
+    except Rejected as rejected:
+        _give_up(_faults(given, rejected))
+
+
+def _look(bench: Workbench, content: bytes) -> Vcon:
+    from vcon_platform.ingress.looking import NotReady, look
+    from vcon_platform.ingress.opening import zone_of
+    from vcon_platform.vcon.faults import Rejected
+
+    try:
+        return look(content, bench.settings, zone=zone_of(bench.settings), may_refer=bench.store.documents.refers)
+    except Rejected as rejected:
+        _give_up(_faults("the vCon", rejected))
+    except NotReady as not_ready:
+        _give_up(str(not_ready))
+
+
+def _faults(what: str, rejected: Any) -> str:
+    lines = [f"  {visible(each.pointer) or '/'}: {visible(each.message)}" for each in rejected.faults]
+    return "\n".join([f"{visible(what)} is refused:", *lines])
+
+
+def _uuid(given: str) -> str | None:
+    from vcon_platform.vcon.gates import canonical_uuid
+
+    return canonical_uuid(given.strip().removeprefix("vcon:"))
+
+
+def _content(given: str) -> bytes:
+    if given == "-":
+        return sys.stdin.buffer.read()
+    path = Path(given)
+    if not path.exists():
+        _give_up(f"{given} is neither a uuid nor a file.")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        _give_up(f"{given} cannot be read: {error.strerror}.")
+
+
+def _parameters(given: str) -> dict[str, Any]:
+    try:
+        value = json_text.loads(given)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        _give_up('--parameters must be a JSON object, such as \'{"language": "en"}\'.')
+    return value
+
+
+# --- printing -------------------------------------------------------------------------------------------------------
+
+
+def _print_simulation(told: Simulation, *, buy: bool) -> None:
+    console = Console(highlight=False)
+    money = "steps that cost are bought (--buy)" if buy else "nothing is bought"
+    console.print(Text(f"{told.pipeline}@{told.version} on vCon {told.uuid}", style="bold"))
+    console.print(Text(f"A simulation: nothing is saved, queued or sent; {money}.\n", style="dim"))
+    for number, step in enumerate(told.steps, 1):
+        _print_step(console, number, step)
+    if told.rows:
+        console.print(Text("at the end: rows that follow from the outcome", style="bold"))
+        _print_documents(console, told.rows)
+        console.print()
+    _print_verdict(console, "would be ", told.verdict.ending, told.verdict.reason, told.verdict.processor)
+    unknown = [step.name for step in told.steps if step.what in ("not_bought", "not_run")]
+    if unknown:
+        console.print(
+            Text(f"Not simulated: {', '.join(unknown)}. Later steps saw the vCon without what these would have added.")
+        )
+    if any(step.what == "not_bought" for step in told.steps):
+        console.print(Text("To buy what costs, once: the same with --buy."))
+
+
+def _print_step(console: Console, number: int, step: SimulatedStep) -> None:
+    line = Text(f"{number}. {step.name} ", style="bold")
+    line.append(step.what.replace("_", " "), style=_STYLES.get(step.what, ""))
+    if step.what not in ("not_reached", "not_run"):
+        line.append(f"  {1000 * step.seconds:,.1f} ms", style="dim")
+    for count, what in ((step.from_cache, "from the cache"), (step.bought, "bought")):
+        if count:
+            line.append(f"  {count} result{'s' if count > 1 else ''} {what}", style="magenta")
+    console.print(line)
+    if step.reason:
+        console.print(_indented(shown(step.reason)))
+    _print_documents(console, step.documents)
+    for edit in step.parameters:
+        _print_lines(console, [f"{each[0]} parameter {each[2:]}" for each in edit.lines()])
+    for job in step.queued:
+        details = "".join(
+            f", {each}"
+            for each in (
+                f"priority {job.priority}" if job.priority != "normal" else "",
+                f"in {job.delay:g} s" if job.delay else "",
+            )
+            if each
+        )
+        console.print(_indented(Text(visible(f"> queue {job.queue}: {', '.join(job.vcon_uuids)}{details}"), "cyan")))
+    for effect in step.effects:
+        console.print(_indented(Text(visible(f"> send {effect.summary}"), "cyan")))
+        for name, value in effect.body.items():
+            text = value if isinstance(value, str) else json_text.dumps(value, ensure_ascii=False)
+            for line_number, each in enumerate(text.splitlines() or [""]):
+                label = f"{name}: " if not line_number else " " * (len(name) + 2)
+                console.print(_indented(Text(visible(f"{label}{each}")), 5))
+    console.print()
+
+
+def _print_documents(console: Console, documents: Iterable[DocumentEdits]) -> None:
+    for document in documents:
+        if document.added:
+            console.print(_indented(Text(f"a new vCon {document.uuid}", "cyan")))
+        for edit in document.edits:
+            _print_lines(console, edit.lines())
+
+
+def _print_lines(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(_indented(Text(visible(line), "green" if line.startswith("+") else "red")))
+
+
+def _indented(text: Text, by: int = 3) -> Text:
+    return Text(" " * by) + text
+
+
+def _print_verdict(console: Console, auxiliary: str, ending: str, reason: str, processor: str | None) -> None:
+    by = f" by {processor}" if processor else ""
+    text = Text(f"The conversation {auxiliary}")
+    text.append(f"{ending}{by}", style="bold red" if ending == "failed" else "bold")
+    text.append(visible(f": {reason}" if reason else "."))
+    console.print(text)
+
+
+def _print_run(result: DirectResult) -> None:
+    console = Console(highlight=False)
+    console.print(Text(f"{result.pipeline}@{result.version} on vCon {result.uuid}", style="bold"))
+    for step in result.steps:
+        line = Text(f"  {step.name} ")
+        line.append(step.what, style=_STYLES.get(step.what, ""))
+        if step.reason:
+            line.append(visible(f": {step.reason}"))
+        console.print(line)
+    _print_verdict(console, "is ", result.verdict.ending, result.verdict.reason, result.verdict.processor)
+    changed = sum(result.modified)
+    if result.saved:
+        console.print(Text(f"{changed} vCon{'s' if changed != 1 else ''} saved." if changed else "Nothing changed."))
+    elif changed:
+        console.print(Text("What was changed is not saved; --save keeps it, --json shows it."))
+    for job in result.queued:
+        console.print(Text(visible(f"Queued in {job.queue}: {', '.join(job.vcon_uuids)}")))
+    if result.effects:
+        console.print(Text(f"{result.effects} thing{'s' if result.effects > 1 else ''} to be sent: see the ledger."))
+    if result.parameters:
+        _print_parameters(console, result.parameters)
+
+
+def _print_parameters(console: Console, parameters: Mapping[str, Any]) -> None:
+    from vcon_platform.pipelines.document_diff import shortened
+
+    console.print(Text("Parameters:", style="bold"))
+    for name, value in parameters.items():
+        console.print(Text(visible(f"  {name} = {json_text.dumps(shortened(value), ensure_ascii=False)}")))

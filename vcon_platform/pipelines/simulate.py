@@ -36,6 +36,7 @@ from vcon_platform.processors.base import (
     MediaReader,
     ProcessorContext,
     ProcessorIO,
+    ProcessorOptions,
     QueuedJob,
     ResultCache,
 )
@@ -185,7 +186,7 @@ class Simulator:
         )
         run_id = f"simulation:{new_job().id}"
         item = Item(new_job(vcon.uuid), ProcessorIO([_copy(vcon)], context, copy.deepcopy(dict(parameters or {}))))
-        batch = Batch(run_id, run_id, definition.name, definition.version, [item])
+        batch = Batch(run_id, run_id, definition.name, definition.version, [item], leased=False)
         steps = []
         for position, step in enumerate(definition.steps):
             if item.verdict is not None:
@@ -214,7 +215,7 @@ class Simulator:
         before = _Before(item)
         kept, missed, bought = watched.kept, watched.missed, watched.bought
         began = time.perf_counter()
-        self._engine.step(batch, position, step, step.options.model_copy(update={"timeout": None}))
+        self._engine.step(batch, position, step, _unlimited(step.options))
         seconds = time.perf_counter() - began
         if watched.missed > missed:  # whatever the processor made of it: it did not have what it needs
             before.restore(item)
@@ -225,7 +226,7 @@ class Simulator:
         return _told(
             step,
             event["event"],
-            (verdict.reason if verdict else "") or event["detail"].get("reason", ""),
+            (verdict.reason if verdict else "") or event.get("detail", {}).get("reason", ""),
             code=verdict.code if verdict else "",
             seconds=seconds,
             documents=before.documents(item),
@@ -274,10 +275,18 @@ class _Before:
     """An item as it was before a step."""
 
     def __init__(self, item: Item) -> None:
-        self._io = replace(item.io, vcons=[_copy(vcon) for vcon in item.io.vcons])
+        copies = {id(vcon): _copy(vcon) for vcon in item.io.vcons}
+        self._io = replace(
+            item.io,
+            vcons=list(copies.values()),
+            added=[copies[id(vcon)] for vcon in item.io.added],
+            queued=list(item.io.queued),
+            effects=list(item.io.effects),
+        )
         self._events = list(item.events)
         self.parameters = copy.deepcopy(item.io.parameters)
-        self._queued, self._effects = len(item.io.queued), len(item.io.effects)
+        self._queued, self._effects = len(item.queued), len(item.effects)
+        self._created = dict(item.created)
 
     def documents(self, item: Item) -> tuple[DocumentEdits, ...]:
         """What became of each vCon."""
@@ -289,15 +298,17 @@ class _Before:
         return tuple(each for each in told if each.edits)
 
     def queued_since(self, item: Item) -> tuple[QueuedJob, ...]:
-        return tuple(item.io.queued[self._queued :])
+        return tuple(item.queued[self._queued :])
 
     def effects_since(self, item: Item) -> tuple[Effect, ...]:
-        return tuple(item.io.effects[self._effects :])
+        return tuple(each.effect for each in item.effects[self._effects :])
 
     def restore(self, item: Item) -> None:
         """Let the step not have been."""
         item.io = replace(self._io, parameters=self.parameters)
         item.events = self._events
+        item.created = self._created
+        del item.queued[self._queued :], item.effects[self._effects :]
         item.verdict = None
 
 
@@ -313,6 +324,14 @@ def _not_bought(step: Step, io: ProcessorIO) -> str:
         length = f" of {seconds:,.0f} s" if seconds else ""
         about = f"{len(recordings)} recording{'s' if len(recordings) > 1 else ''}{length}"
     return f"not bought: would call {step.processor.pool or step.processor.name} for {about}; all goes on as it was"
+
+
+def _unlimited(options: ProcessorOptions) -> ProcessorOptions | None:
+    """The options without a time limit: it would take the step into another process, out of our sight."""
+    templates = {name: text for name, text in options.format_options.items() if name != "timeout"}
+    if options.timeout is None and len(templates) == len(options.format_options):
+        return None
+    return options.model_copy(update={"timeout": None, "format_options": templates})
 
 
 def _copy(vcon: Vcon) -> Vcon:

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from vcon_platform.pipelines.catalogue import sources
 from vcon_platform.pipelines.current import CurrentCatalogue
+from vcon_platform.pipelines.deliveries import effects_outbox
 from vcon_platform.pipelines.engine import Engine, EnginePolicy
 from vcon_platform.pipelines.simulate import Simulator
+from vcon_platform.pipelines.timed_child import FromSettings
 from vcon_platform.projections.catalogue import read_projections
 from vcon_platform.projections.model import Projection
 from vcon_platform.settings import Settings
@@ -23,6 +25,7 @@ from vcon_platform.store.leases import Queues
 from vcon_platform.store.opening import Store, open_store
 from vcon_platform.store.reading import ReadingStore
 from vcon_platform.store.results import StoredResults
+from vcon_platform.store.slots import Slots
 
 
 class Workbench:
@@ -68,7 +71,7 @@ class Workbench:
         """What simulations go through: its engine has nothing that writes."""
         store = self.store
         return Simulator(
-            _engine(self.settings, store, self.projections),
+            _engine(self.settings, store, self.projections, writes=False),
             media=self.reading.media,
             results=self.reading.results,
             projections=self.projections,
@@ -87,7 +90,8 @@ class Workbench:
                 self._seen = seen
 
 
-def _engine(settings: Settings, store: Store, projections: Mapping[str, Projection]) -> Engine:
+def _engine(settings: Settings, store: Store, projections: Mapping[str, Projection], *, writes: bool = True) -> Engine:
+    """``writes`` False: without slots and outbox, which are kept in Redis."""
     return Engine(
         documents=store.documents,
         queues=Queues(store.client, settings.lease_seconds * 1000),
@@ -95,6 +99,9 @@ def _engine(settings: Settings, store: Store, projections: Mapping[str, Projecti
         results=StoredResults(store.client),
         projections=projections,
         policy=EnginePolicy(max_attempts=settings.max_attempts),
+        slots=Slots(store.client, settings.pools) if writes else None,
+        lending=FromSettings(settings, dict(projections)),
+        outbox=effects_outbox(store.client) if writes else None,
     )
 
 

@@ -100,11 +100,19 @@ class ReadingStore:
 
     def read_one(self, uuid: str) -> Vcon:
         """One document. Raises :class:`Missing`."""
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.execute_command("JSON.GET", keys.document(uuid))  # type: ignore[no-untyped-call]
+        pipeline.hmget(keys.meta(uuid), ("revision", "commit", "sealed"))
         with explained():
-            there = self._client.exists(keys.document(uuid))
-        if there:
-            return self._documents.read_one(uuid)
-        return self._documents.history(uuid).vcon().unchanged()  # it left Redis; reading it there would put it back
+            raw, (revision, commit, sealed) = pipeline.execute()
+        if raw is None:  # it left Redis; reading it as others do would put it back
+            return self._documents.history(uuid).vcon().unchanged()
+        return Vcon(
+            orjson.loads(raw),
+            revision=int(revision or 0),
+            commit=(commit or b"").decode(),
+            sealed=orjson.loads(sealed) if sealed else None,
+        )
 
 
 class ReadingMedia:
