@@ -1,7 +1,7 @@
 """Direct runs: one conversation through a pipeline, or one processor, now, in the caller's thread.
 
-The engine's own steps and its own settling on a batch of one that came from no queue, so retries within the run, time
-limits, slots, rows, effects and ledger events are those of any run. Somebody waits for the answer, so some things differ:
+The engine's own steps and its own settling, on a batch of one that came from no queue: retries within the run, time
+limits, slots, rows, effects and ledger events are those of any run. What differs, as somebody waits for the answer:
 
 - whether documents are kept is the caller's choice, not the definition's; jobs and effects that processors ask for
   happen in any case (as in py_vcon_server);
