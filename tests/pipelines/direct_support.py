@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from tests.pipelines.support import REGISTRY as PLAIN
@@ -98,7 +100,36 @@ class Copying(_Test):
         return io
 
 
-REGISTRY = Registry({**PLAIN.classes, **{cls.name: cls for cls in (Score, PassOn, Mail, BUYING, BuyingLate, Copying)}})
+class Blocking(_Test):
+    """Never comes back."""
+
+    name = "blocking"
+
+    def process(self, io: ProcessorIO, options: ProcessorOptions) -> ProcessorIO:
+        threading.Event().wait(60)
+        return io
+
+
+class Meddled(_Test):
+    """Replaces a member by another one, while somebody may write."""
+
+    name = "meddled"
+    effects = Effects(changes=True)
+    meddle: Callable[[], None] | None = None
+
+    def process(self, io: ProcessorIO, options: ProcessorOptions) -> ProcessorIO:
+        io.vcon.put("summary", io.vcon.data["subject"])
+        if Meddled.meddle is not None:
+            Meddled.meddle()
+        return io
+
+
+REGISTRY = Registry(
+    {
+        **PLAIN.classes,
+        **{cls.name: cls for cls in (Score, PassOn, Mail, BUYING, BuyingLate, Copying, Blocking, Meddled)},
+    }
+)
 
 
 def registry_definition(processors: list[Any], name: str = "recall", **options: Any) -> Definition:
@@ -112,4 +143,4 @@ def definition(*processors: str, **options: Any) -> Definition:
     return registry_definition(list(processors), **options)
 
 
-__all__ = ["BUYING", "REGISTRY", "Mark", "definition", "registry_definition"]
+__all__ = ["BUYING", "REGISTRY", "Mark", "Meddled", "definition", "registry_definition"]
