@@ -6,9 +6,10 @@ so that a run which continues "from failure" in another process takes the batch 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vcon_platform.orchestration.runtime import Runtime
 from vcon_platform.pipelines.batch import Batch, WrittenBatch, read_batch
@@ -18,10 +19,11 @@ from vcon_platform.pipelines.lease_keeper import LeaseKeeper
 
 @dataclass(slots=True)
 class Held:
-    """A leased batch and its heartbeat."""
+    """A leased batch and its heartbeat. ``began``: when this process took it (``time.monotonic``)."""
 
     batch: Batch
     keeper: LeaseKeeper
+    began: float = field(default_factory=time.monotonic)
 
     def release(self) -> None:
         """Stop the heartbeat and forget the batch in this process."""

@@ -1,9 +1,12 @@
 """What a run tells in the UI: counts, and the conversations that failed by uuid. Never personal data."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
+from vcon_platform.pipelines.batch import Settled
 from vcon_platform.pipelines.definition import Definition
-from vcon_platform.pipelines.engine import Settled, StepReport
+from vcon_platform.pipelines.steps import StepReport
 from vcon_platform.store import keys
 
 NAMED = 50
@@ -12,12 +15,24 @@ NAMED = 50
 
 def step_metadata(report: StepReport) -> dict[str, dg.MetadataValue]:
     """What one processor did."""
-    return {
+    metadata: dict[str, dg.MetadataValue] = {
         "processed": dg.MetadataValue.int(report.processed),
         "skipped": dg.MetadataValue.int(report.skipped),
         "filtered": dg.MetadataValue.int(report.filtered),
         "failed": dg.MetadataValue.int(report.failed),
     }
+    return metadata | _asked_for(report)
+
+
+def _asked_for(told: StepReport | Settled) -> dict[str, dg.MetadataValue]:
+    """What does not occur in most pipelines is told where it does."""
+    counts = {"retried_later": told.retried, "jobs_queued": told.queued, "effects_asked_for": told.effects}
+    return {name: dg.MetadataValue.int(count) for name, count in counts.items() if count}
+
+
+def sent_metadata(told: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
+    """What became of the effects that were due when the run ended: its own, and older ones."""
+    return {f"effects_{name}": dg.MetadataValue.int(count) for name, count in sorted(told.items()) if count}
 
 
 def _failures_table(settled: Settled) -> dg.MetadataValue:
@@ -55,6 +70,7 @@ def settled_metadata(definition: Definition, batch_id: str, settled: Settled) ->
     }
     for processor, count in sorted(settled.filtered_by.items()):
         metadata[f"filtered_by_{processor}"] = dg.MetadataValue.int(count)
+    metadata |= _asked_for(settled)
     if settled.handed_back:
         metadata["handed_back"] = dg.MetadataValue.int(settled.handed_back)
     if settled.lost:
