@@ -22,7 +22,7 @@ import orjson
 from vcon_platform.ingress.answer import Answer, Outcome, Source
 from vcon_platform.ingress.beside import Beside
 from vcon_platform.ingress.media import keep_bodies
-from vcon_platform.ledger.events import EventKind, LedgerEvent
+from vcon_platform.ledger.events import EventForm, EventKind
 from vcon_platform.store import keys
 from vcon_platform.store.commits import Commit, Committed, Created, NewVcon, Posted, created_seconds
 from vcon_platform.store.documents import CHUNK, DocumentStore, RevisionConflict
@@ -104,11 +104,12 @@ class Door:
     ) -> Iterator[Answer | Rejected]:
         """Take many documents in, in pipelines; answers in their order. One that is refused harms no other."""
         # Reading the next hundred while Redis writes was tried; on two cores, one of them Redis', it is no quicker.
+        created = EventForm(EventKind.CREATED)
         for chunk in batched(contents, CHUNK):
             policy = self._policy(source)
             prepared = [self._prepared_or_refused(each, source, policy, media_type, beside) for each in chunk]
             outcomes = self._documents.create(
-                self._new(each, source) for each in prepared if isinstance(each, _Prepared)
+                self._new(each, source, created) for each in prepared if isinstance(each, _Prepared)
             )
             for each in prepared:
                 if isinstance(each, Rejected):
@@ -203,9 +204,9 @@ class Door:
 
     # --- into the store -----------------------------------------------------------------------------------------
 
-    def _new(self, prepared: _Prepared, source: Source) -> NewVcon:
+    def _new(self, prepared: _Prepared, source: Source, created: EventForm) -> NewVcon:
         received, queues = prepared.received, _queues(prepared, source)
-        event = _event(EventKind.CREATED, prepared, source, revision=1, queues=list(queues))
+        event = _event(created, prepared, source, revision=1, queues=queues)
         return NewVcon(
             vcon=Vcon(received.data, sealed=_sealed(received)),
             queues=queues,
@@ -239,11 +240,11 @@ class Door:
             vcon = Vcon(theirs, current.revision, changes, commit=current.commit)
             queues = _queues(prepared, source)
             event = _event(
-                EventKind.REVISED,
+                EventForm(EventKind.REVISED),
                 prepared,
                 source,
                 revision=current.revision + 1,
-                queues=list(queues),
+                queues=queues,
                 left_behind=left,
             )
             commit = Commit(
@@ -323,16 +324,13 @@ def _meta(received: Received, source: Source, findings: Sequence[Finding], state
     }
 
 
-def _event(kind: EventKind, prepared: _Prepared, source: Source, *, revision: int, **detail: Any) -> bytes:
-    return LedgerEvent(
-        vcon_uuid=prepared.received.uuid,
-        event=kind,
-        revision=revision,
-        detail={
-            "adapter": source.name,
-            "sha256": prepared.posted.original.sha256,
-            "form": str(prepared.received.form),
-            "findings": sorted({each.code for each in prepared.findings}),
-            **{name: value for name, value in detail.items() if value},
-        },
-    ).to_bytes()
+def _event(form: EventForm, prepared: _Prepared, source: Source, *, revision: int, **detail: Any) -> bytes:
+    return form.event(
+        prepared.received.uuid,
+        revision,
+        adapter=source.name,
+        sha256=prepared.posted.original.sha256,
+        form=str(prepared.received.form),
+        findings=sorted({each.code for each in prepared.findings}),
+        **{name: value for name, value in detail.items() if value},
+    )

@@ -7,11 +7,12 @@ ledger. An event is made where the thing happens and travels inside the same Red
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import count
+from itertools import count, repeat
 from typing import Any
 from uuid import UUID
 
@@ -91,7 +92,7 @@ class EventForm:
 
     Its events' ids have their first 76 bits (time, random) in common; the other 48 are counted from a random number."""
 
-    __slots__ = ("_number", "_shared")
+    __slots__ = ("_number", "_process", "_shared")
 
     def __init__(
         self,
@@ -115,16 +116,23 @@ class EventForm:
             "batch_id": batch_id,
             "run_id": run_id,
         }
+        self._shared = orjson.dumps(shared).decode()[1:-1]
+        self._begin()
+
+    def _begin(self) -> None:
         first = new_uuid()
-        self._shared = f'{orjson.dumps(shared).decode()[1:-1]},"event_id":"{first[:24]}'
-        self._number = count(int(first[24:], 16))
+        self._number = zip(repeat(first[:24]), count(int(first[24:], 16)), strict=False)
+        self._process = os.getpid()  # last: who sees it sees the new numbers
 
     def event(self, vcon_uuid: str, revision: int | None = None, **detail: Any) -> bytes:
         """One event, as :meth:`LedgerEvent.to_bytes` gives it. Raises TypeError for a detail that is no JSON."""
+        if self._process != os.getpid():  # a fork must not count the same numbers
+            self._begin()
+        first, number = next(self._number)
         written = f',"detail":{orjson.dumps(detail).decode()}' if detail else ""
         return (
             f'{{"vcon_uuid":{orjson.dumps(vcon_uuid).decode()},"revision":{"null" if revision is None else revision},'
-            f'{self._shared}{next(self._number) & _NODE:012x}"{written},"at":"{_now()}"}}'
+            f'{self._shared}{written},"event_id":"{first}{number & _NODE:012x}","at":"{_now()}"}}'
         ).encode()
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from itertools import accumulate
 
 import orjson
@@ -28,11 +27,12 @@ HEAVIEST = 16 << 20
 
 
 def named(records: Sequence[Record]) -> list[Record]:
-    """The records with the ids of their commits: packed where they are many and light."""
-    if len(records) >= FEWEST and sum(record.weight for record in records) <= HEAVIEST:
-        pack = os.urandom(8).hex()
-        return [replace(record, commit=f"{pack}.{place}") for place, record in enumerate(records)]
-    return [replace(record, commit=os.urandom(8).hex()) for record in records]
+    """The records, given the ids of their commits: packed where they are many and light."""
+    packed = len(records) >= FEWEST and sum(record.weight for record in records) <= HEAVIEST
+    pack = os.urandom(8).hex()
+    for place, record in enumerate(records):
+        record.commit = f"{pack}.{place}" if packed else os.urandom(8).hex()
+    return list(records)
 
 
 def pack_of(commit: str) -> tuple[str, int] | None:

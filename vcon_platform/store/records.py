@@ -48,9 +48,10 @@ class Original:
     apart: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Record:
-    """One revision. ``meta`` is what is kept beside the document in Redis, as far as this commit set it."""
+    """One revision. ``meta`` is what is kept beside the document in Redis, as far as this commit set it. Nobody changes
+    a record once it is kept; until then it has no commit."""
 
     uuid: str
     revision: int

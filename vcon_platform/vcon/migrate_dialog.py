@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vcon_platform.vcon.dates import read_date
 from vcon_platform.vcon.gates import check_date, check_duration, check_index, check_indexes, check_parties
 from vcon_platform.vcon.migrate_content import content, rename
 from vcon_platform.vcon.notes import Notes
@@ -53,6 +54,8 @@ KNOWN = frozenset(
 
 def dialog(item: dict[str, Any], index: int, notes: Notes) -> float | None:
     """Bring one dialog to the 0.4.0 form, and check it. Gives when it began, in seconds since 1970."""
+    if item.keys() == _MESSAGE and (began := _plain_message(item, notes)) is not None:
+        return began
     place = f"/dialog/{index}"
     if None in item.values():
         drop_nulls(item, KNOWN)
@@ -76,6 +79,23 @@ def dialog(item: dict[str, Any], index: int, notes: Notes) -> float | None:
         _links(item, index, place, notes)
     content(item, place, notes, media=kind == "recording")
     return check_date(item, "start", place, notes, epoch=True) if "start" in item else None
+
+
+_MESSAGE = frozenset(("type", "start", "parties", "mediatype", "encoding", "body"))
+
+
+def _plain_message(item: dict[str, Any], notes: Notes) -> float | None:
+    """When a message of a chat began that is as every rule here wants it; None: look closer. Chats have hundreds of
+    them, and all the rules one by one take four times as long."""
+    if item["type"] != "text" or item["encoding"] != "none" or item["mediatype"] != "text/plain":
+        return None
+    parties, start = item["parties"], item["start"]
+    if type(item["body"]) is not str or type(parties) is not int or not 0 <= parties < notes.parties:
+        return None
+    moment = read_date(start, notes.zone) if type(start) is str else None
+    if moment is None or moment.rewritten or not notes.earliest <= moment.seconds <= notes.latest:
+        return None
+    return moment.seconds
 
 
 def drop_nulls(item: dict[str, Any], known: frozenset[str]) -> None:
