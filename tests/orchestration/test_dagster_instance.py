@@ -60,10 +60,12 @@ def test_the_file_is_valid_for_the_installed_dagster(settings: Settings) -> None
 def test_the_limits_are_the_ones_dagster_uses(instance: dg.DagsterInstance) -> None:
     queue = instance.get_concurrency_config().run_queue_config
     assert queue is not None
-    assert queue.max_concurrent_runs == 4
-    assert {limit["key"]: limit["limit"] for limit in queue.tag_concurrency_limits} == {
-        "vcon/pipeline": 1,
-        "dagster/backfill": 2,
+    assert queue.max_concurrent_runs == 25
+    assert {(each["key"], each.get("value")): each["limit"] for each in queue.tag_concurrency_limits} == {
+        ("vcon/lane", "batch"): 8,
+        ("vcon/lane", "urgent"): 4,
+        ("vcon/landing", None): 2,
+        ("dagster/backfill", None): 2,
     }
     assert instance.run_coordinator.dequeue_interval_seconds == 1  # type: ignore[attr-defined]
     assert instance.run_monitoring_enabled
