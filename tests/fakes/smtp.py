@@ -75,7 +75,7 @@ class FakeSmtp:
             Received(
                 sender=envelope.mail_from,
                 recipients=list(envelope.rcpt_tos),
-                message=message_from_bytes(envelope.content, policy=policy.default),  # type: ignore[arg-type]
+                message=message_from_bytes(envelope.content, policy=policy.default),
                 text=envelope.content,
                 tls=server.transport.get_extra_info("sslcontext") is not None,
                 user=self._user(session),
