@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from vcon_platform import __version__
-from vcon_platform.api import health, pipeline_runs, pipelines, vcons
+from vcon_platform.api import health, pipeline_runs, pipelines, queues, vcons
 from vcon_platform.api.auth import key_required
 from vcon_platform.api.problems import add_problems
 from vcon_platform.services.files import ensure_secret
@@ -31,5 +31,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     key = key_required(ensure_secret(chosen, "api_key"))
     app.include_router(vcons.router(chosen, key))
     app.include_router(pipelines.router(chosen, key))
+    app.include_router(queues.router(chosen, key))
     app.include_router(pipeline_runs.router(chosen, key))
     return app

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.pipelines.faults import DefinitionError
+from vcon_platform.pipelines.queueing import QueueFull, UnknownQueue, UnknownVcons
 from vcon_platform.pipelines.stored import DefinitionConflict, NotStored
 from vcon_platform.services.pipeline_edits import DefinedInFile
 from vcon_platform.store.connection import StoreUnavailable
@@ -25,6 +26,9 @@ _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
     (Missing, 404, "not_found"),
     (RevisionConflict, 409, "revision_conflict"),
     (NameRefused, 422, "bad_queue"),
+    (UnknownQueue, 422, "unknown_queue"),
+    (UnknownVcons, 422, "unknown_vcons"),
+    (QueueFull, 429, "queue_full"),
     (NotStored, 404, "not_found"),
     (DefinitionConflict, 409, "version_conflict"),
     (DefinedInFile, 409, "defined_in_file"),
@@ -67,7 +71,9 @@ def problem(error: PlatformError) -> JSONResponse:
             ((status, code) for kind, status, code in _STATUS if isinstance(error, kind)), (500, "platform_error")
         )
         body = {"code": code}
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
+    if isinstance(error, UnknownVcons):
+        body["uuids"] = list(error.uuids)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status in (429, 503) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     body = {"title": body["code"].replace("_", " "), "status": status, "detail": str(error), **body}

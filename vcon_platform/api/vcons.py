@@ -17,11 +17,13 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from vcon_platform.api.problems import Problem
+from vcon_platform.api.queues import desk_of
 from vcon_platform.ingress.answer import Answer, Source
 from vcon_platform.ingress.door import Door
 from vcon_platform.ingress.opening import open_door, zone_of
 from vcon_platform.ingress.reports import report_of
 from vcon_platform.settings import Settings
+from vcon_platform.store.connection import explained
 from vcon_platform.store.media_documents import write_document
 from vcon_platform.store.opening import Store, open_store
 from vcon_platform.store.originals import find_original, original_bytes
@@ -63,6 +65,13 @@ class _Parts:
         self._settings = settings
         self._store: Store | None = None
         self._door: Door | None = None
+        self._desk = desk_of(settings, lambda: self.store)
+
+    def check_queues(self, queues: list[str]) -> None:
+        """Whether a new vCon may enter these queues, before anything of it is read. Raises what the answer says."""
+        if queues:
+            with explained():
+                self._desk().check(queues)
 
     @property
     def store(self) -> Store:
@@ -88,7 +97,10 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
         responses={
             200: {"model": AnswerOut, "description": "Known: the same bytes (nothing done), or a new revision"},
             202: {"model": AnswerOut, "description": "New, with findings; or it cannot be read, or not be processed"},
-            422: {"description": "Refused; each fault has a code, a JSON pointer and a sentence"},
+            422: {
+                "description": "Refused; each fault has a code, a JSON pointer and a sentence. Or a queue is unknown"
+            },
+            429: {"description": "A queue is full; come again after ``Retry-After`` seconds"},
         },
     )
     async def post(
@@ -102,6 +114,7 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
         require_signature: Annotated[bool, Query(description="Refuse it unless its signature is valid.")] = False,
     ) -> AnswerOut:
         """The document is in the archive and in Redis when the answer is sent. A body of any size is streamed."""
+        await run_in_threadpool(parts.check_queues, queue)
         settings.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with SpooledTemporaryFile(max_size=SPOOLED, dir=str(settings.spool_dir)) as spool:
             size = 0

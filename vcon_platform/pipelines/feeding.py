@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from vcon_platform.pipelines.definition import Definition
+from vcon_platform.pipelines.queueing import queued
 from vcon_platform.store.leases import Queues
 
 ROUND = 1_000
@@ -44,9 +45,11 @@ def fan_out(queues: Queues, feeds: Mapping[str, Sequence[Definition]], *, limit:
             if target.options.max_waiting is not None
         }
         wanted = min([waiting, limit, *(max(0, room) for room in rooms.values())])
-        moved = 0
+        moved, told = 0, queued(f"feed:{feed}")
         while moved < wanted:
-            entered = queues.fan_out(feed, [target.name for target in targets], limit=min(ROUND, wanted - moved))
+            entered = queues.fan_out(
+                feed, [target.name for target in targets], limit=min(ROUND, wanted - moved), events=told
+            )
             if not entered:
                 break
             moved += entered

@@ -1,4 +1,4 @@
-"""What operators, adapters and callers of the API do with queues: enter, withdraw, bring back, and how much room there is.
+"""What operators, adapters and the API do with queues: enter, withdraw, bring back; and how much room there is.
 
 Belongs here: the ledger's events of such moves, and which queues mean something in this installation. Not here: moving
 jobs (``store/``), turning what waits into runs (``dispatch.py``), copying from feeds (``feeding.py``).
@@ -6,16 +6,19 @@ jobs (``store/``), turning what waits into runs (``dispatch.py``), copying from 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.ledger.events import EventForm, EventKind
 from vcon_platform.pipelines.catalogue import Catalogue
 from vcon_platform.pipelines.definition import Definition
 from vcon_platform.pipelines.faults import did_you_mean
+from vcon_platform.store import keys
 from vcon_platform.store.documents import DocumentStore
-from vcon_platform.store.jobs import DeadJob, Job
+from vcon_platform.store.jobs import DeadJob, Job, Priority, new_job
 from vcon_platform.store.leases import Queues
 from vcon_platform.store.waiting import Events, QueueState
 
@@ -59,6 +62,33 @@ def _events(kind: EventKind, by: str) -> Events:
         return [form.event(uuid, queue=queue, job=job.id, by=by) for uuid in job.vcon_uuids]
 
     return events
+
+
+def new_jobs(
+    uuids: Sequence[str],
+    *,
+    together: bool = False,
+    priority: Priority = "normal",
+    delay: float = 0.0,
+    dedupe: bool | str = False,
+    parameters: Mapping[str, Any] | None = None,
+    origin: str = "",
+) -> list[Job]:
+    """One job for each of these vCons, or one for all of them ``together``. ``delay``: seconds before which it is not
+    leased. ``dedupe``: true stands for a text made of the job's uuids."""
+    groups = [tuple(uuids)] if together else [(uuid,) for uuid in dict.fromkeys(uuids)]
+    not_before = time.time() + delay if delay else 0.0
+    return [
+        new_job(
+            *group,
+            parameters=parameters,
+            priority=priority,
+            not_before=not_before,
+            dedupe=dedupe if isinstance(dedupe, str) else ",".join(group) if dedupe else "",
+            origin=origin,
+        )
+        for group in groups
+    ]
 
 
 def limits_of(definitions: Iterable[Definition]) -> dict[str, int]:
@@ -110,10 +140,12 @@ class QueueDesk:
         return sorted(self._catalogue().queues() | set(self.queues.names()))
 
     def check(self, names: Sequence[str]) -> None:
-        """Raise :class:`UnknownQueue` for a queue that no definition names, :class:`QueueFull` for one without room."""
+        """May a new vCon enter these queues? Raises :class:`NameRefused`, :class:`UnknownQueue` for a queue that no
+        definition names, :class:`QueueFull` for one without room."""
         catalogue = self._catalogue()
         known = catalogue.queues()
         for name in names:
+            keys.queue(name)
             if name not in known:
                 raise UnknownQueue(
                     f"queue {name!r}: no pipeline has it as its own queue, feed, success or failure queue"

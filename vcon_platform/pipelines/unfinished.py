@@ -1,8 +1,8 @@
 """After Redis was lost: which conversations were on their way, and back into their queues with them.
 
 Queues are Redis' alone. What the archive has kept of each vCon is which queues it was to enter; the ledger knows which
-further queues it entered later (by a processor, a feed, an operator, for a retry), and where its way has come to an end.
-The difference, but for what waits in Redis or is being worked on, still waits. It is queued as a plain job of its own:
+further queues it entered later (by a processor, a feed, an operator, for a retry), and where its way has ended. The
+difference, but for what waits in Redis or is being worked on, still waits. It is queued as a plain job of its own:
 parameters, priority and the time of a retry were Redis' alone. What had been done but not recorded when Redis was lost
 is done again: results that cost money are bought again in that case, rows are replaced by equal ones.
 
