@@ -102,8 +102,14 @@ def definition(*processors: str, name: str = "recall", **options: Any) -> Defini
     return read_definition(name, raw, REGISTRY)
 
 
-def engine(client: Redis, folder: Path, projections: dict[str, Projection] | None = None, **policy: Any) -> Engine:
-    """An engine that does not wait between retries."""
+def engine(
+    client: Redis,
+    folder: Path,
+    projections: dict[str, Projection] | None = None,
+    parts: dict[str, Any] | None = None,
+    **policy: Any,
+) -> Engine:
+    """An engine that does not wait between retries. ``parts``: further ones (slots, lending, outbox, registry)."""
     return Engine(
         documents=document_store(client, folder),
         queues=Queues(client),
@@ -111,6 +117,7 @@ def engine(client: Redis, folder: Path, projections: dict[str, Projection] | Non
         results=StoredResults(client),
         projections=projections or {},
         policy=EnginePolicy(retry_wait=0.001, **policy),
+        **(parts or {}),
     )
 
 

@@ -200,6 +200,12 @@ class Engine:
             self._registry = load_processors()
         return deliver(self._outbox, self._registry.instance, owner=f"deliver:{new_uuid()}", limit=limit)
 
+    def close(self) -> None:
+        """End the processes of processors with a time limit; they come again when they are needed. Nobody has to call
+        this: they end with the process that they belong to."""
+        if self._lent is not None:
+            workers_for(self._lent).stop()
+
     def _workers(self) -> TimedWorkers:
         if self._lent is None:
             self._lent = pickle.dumps(self._lending or FromSettings(load_settings(), dict(self._projections)))

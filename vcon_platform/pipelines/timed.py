@@ -14,6 +14,7 @@ import atexit
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
@@ -95,15 +96,14 @@ class TimedWorkers:
 
         future: ProcessFuture[bytes] | None = None
         try:
-            future = self._pool_of(size).schedule(timed_child.run, args=(task,), timeout=task.limit)
+            future = self._pool_of(size).schedule(timed_child.run, args=(task,), timeout=task.limit + timed_child.GRACE)
             running.add(future)
             raw = future.result()
         except TimeoutError:
-            raise TookTooLong(
-                f"processor {name} took longer than {task.limit:g} s and was stopped; raise its "
-                "processor_options.timeout or the pipeline_options.timeout, whichever is nearer"
-            ) from None
+            raise _too_long(name, task) from None
         except ProcessExpired as expired:
+            if expired.exitcode == -signal.SIGALRM:
+                raise _too_long(name, task) from None
             raise WorkerDied(
                 f"the process of processor {name} died (exit code {expired.exitcode}) at this conversation; the "
                 "others went on. Out of memory, or a crash in native code: the system's log knows"
@@ -180,6 +180,13 @@ def task_of(io: ProcessorIO, what: bytes, limit: float) -> Task:
         position=io.position,
         input_index=io.input_index,
         limit=limit,
+    )
+
+
+def _too_long(name: str, task: Task) -> TookTooLong:
+    return TookTooLong(
+        f"processor {name} took longer than {task.limit:g} s and was stopped; raise its processor_options.timeout or "
+        "the pipeline_options.timeout, whichever is nearer"
     )
 
 
