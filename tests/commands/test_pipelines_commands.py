@@ -110,3 +110,16 @@ def test_reload_without_dagster_exits_with_1_and_says_so(run: Run, folder: Path)
 
 def test_an_option_that_is_none_exits_with_2(run: Run, folder: Path) -> None:
     assert run("pipelines", "rollback", "notes", "first").exit_code == 2
+
+
+def test_a_conserver_is_imported_into_files_and_what_cannot_run_is_set_apart(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    config = Path(__file__).parents[1] / "data" / "conserver" / "config.yml"
+    done = run("pipelines", "import-conserver", config, "--to", tmp_path / "out")
+    assert done.exit_code == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["full_chain.yaml.incomplete", "simple.yaml"]
+    assert "CONSERVER_TRANSCRIPT_DEEPGRAM_KEY" in done.stderr
+    assert run("pipelines", "validate", tmp_path / "out" / "simple.yaml").exit_code == 0
+    again = run("pipelines", "import-conserver", config, "--to", tmp_path / "out")
+    assert "--force" in again.stderr
