@@ -105,6 +105,24 @@ class Ledger:
                 found.update(((uuid, name), event in _ENDS) for uuid, name, event in connection.execute(query) if name)
         return found
 
+    def results_of(self, pipeline: str, vcon_uuids: Sequence[str]) -> dict[str, str]:
+        """uuid to the version of the pipeline by which its latest result there (done, or filtered) was made; those
+        that have none are left out."""
+        self.ensure()
+        found: dict[str, str] = {}
+        with self._transaction() as connection:
+            for at in range(0, len(vcon_uuids), _CHUNK):
+                query = (
+                    select(EVENTS.c.vcon_uuid, EVENTS.c.pipeline_version)
+                    .where(EVENTS.c.vcon_uuid.in_(list(vcon_uuids[at : at + _CHUNK])))
+                    .where(EVENTS.c.pipeline == pipeline)
+                    .where(EVENTS.c.event.in_([EventKind.DONE, EventKind.FILTERED]))
+                    .distinct(EVENTS.c.vcon_uuid)
+                    .order_by(EVENTS.c.vcon_uuid, EVENTS.c.id.desc())
+                )
+                found.update((str(uuid), version or "") for uuid, version in connection.execute(query))
+        return found
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         """One transaction; the database's errors become this room's, without the values they quote."""

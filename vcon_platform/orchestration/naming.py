@@ -31,6 +31,11 @@ def pipeline_key(pipeline: str) -> list[str]:
     return ["pipelines", pipeline]
 
 
+def reprocess_key(pipeline: str) -> list[str]:
+    """The asset by which a pipeline's days are reprocessed."""
+    return ["reprocess", pipeline]
+
+
 def projection_key(projection: str, destination: str) -> list[str]:
     """The asset of a projection in one destination."""
     return ["projections", projection, destination]
