@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -25,6 +26,13 @@ def under_way(name: str = "recall", lane: Lane = "batch", **rest: Any) -> RunUnd
 
 
 def plan(*definitions: Definition, runs: list[RunUnderWay] | None = None, most: int = 2, **states: QueueState) -> Plan:
+    return plan_of(definitions, states, runs, most)
+
+
+def plan_of(
+    definitions: Iterable[Definition], states: Mapping[str, QueueState], runs: list[RunUnderWay] | None, most: int
+) -> Plan:
+    definitions = list(definitions)
     known = {each.name: states.get(each.name, QueueState()) for each in definitions}
     return plan_batches(definitions, known, runs or [], rates={}, times={}, max_runs=most)[0]
 
@@ -70,7 +78,7 @@ def test_a_run_that_has_not_leased_yet_is_trusted_to_take_its_jobs() -> None:
 
 def test_all_pipelines_together_have_no_more_runs_than_the_machine_should() -> None:
     names = ["a", "b", "c"]
-    planned = plan(*map(pipeline, names), most=2, **dict.fromkeys(names, QueueState(normal=1)))
+    planned = plan_of(map(pipeline, names), dict.fromkeys(names, QueueState(normal=1)), None, 2)
     assert len(planned.runs) == 2
     assert planned.notes == ["c: 1 wait, all 2 batch runs are taken (VCON_MAX_BATCH_RUNS)"]
 
@@ -119,9 +127,9 @@ def test_a_look_that_comes_twice_starts_nothing_that_finds_nothing(
     states = {
         f"p{number}": QueueState(normal=normal, urgent=urgent) for number, (normal, urgent, _, _) in enumerate(queues)
     }
-    first = plan(*definitions, most=most, **states)
+    first = plan_of(definitions, states, None, most)
     coming = [RunUnderWay(str(at), run.definition.name, run.lane, limit=run.limit) for at, run in enumerate(first.runs)]
-    second = plan(*definitions, runs=coming, most=most, **states)
+    second = plan_of(definitions, states, coming, most)
     for name, state in states.items():
         planned = [run for run in (*first.runs, *second.runs) if run.definition.name == name]
         assert sum(run.expected for run in planned) <= state.ready

@@ -47,6 +47,9 @@ FAULT_SECONDS = 1.0
 """Pause after a fault of our own, so that it is not repeated a hundred times a second."""
 CANCEL_SECONDS = 0.5
 """So long a cancelled run waits for its workers before it gives back what they hold."""
+CANCEL_DELIVERY_SECONDS = 5.0
+"""So long it waits for a mail that is just being sent."""
+DELIVERED_AT_ONCE = 4
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 2.0
 
 
@@ -161,7 +164,9 @@ class Stream:
             self._to_deliver.set()
             with suppress(Exception):  # Redis may be away; the announcement grows stale by itself
                 self._streams.leave(self._name, self._run_id, well=well)
-        servants[1].join()  # what is being sent is sent to its end
+            # What is being sent is sent to its end: else nobody knows whether it was.
+            if servants[1].is_alive():
+                servants[1].join(None if well else CANCEL_DELIVERY_SECONDS)
         self._report(report, total, last=True)
         return total
 
@@ -310,7 +315,7 @@ class Stream:
             self._to_deliver.wait()
             self._to_deliver.clear()
             with _logged("delivery"):
-                while self._engine.deliver(100).counts.total() and not self._cancelled.is_set():
+                while self._engine.deliver(DELIVERED_AT_ONCE).counts.total() and not self._cancelled.is_set():
                     pass
 
     # --- the caller's thread ------------------------------------------------------------------------------------
@@ -323,7 +328,7 @@ class Stream:
         try:
             report(told)
         except Exception as error:  # Postgres may be away
-            logger.warning("pipeline %s: could not report (%s); told later", self._name, type(error).__name__)
+            logger.warning("pipeline %s: could not report (%s)", self._name, type(error).__name__)
             if not last:
                 with self._state:
                     told.merge(self._since_report)
