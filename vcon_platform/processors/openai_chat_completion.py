@@ -154,7 +154,7 @@ def _request(said: list[str], options: OpenAIChatCompletionOptions) -> dict[str,
 
 def _choice(reply: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The first choice's message, and why it ended."""
-    choice = next(iter(reply["choices"]), {})
+    choice: dict[str, Any] = next(iter(reply["choices"]), {})
     message = choice.get("message")
     return message if isinstance(message, dict) else {}, str(choice.get("finish_reason") or "")
 
