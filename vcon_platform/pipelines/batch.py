@@ -145,15 +145,19 @@ class WrittenBatch:
 
 
 def _written(item: Item) -> dict[str, Any]:
-    """Events are JSON already, and go in as they are. Members that are empty for most are left out."""
+    """Events are JSON already, and go in as they are. Members that are empty for most are left out, and what a failed
+    item's processors had made: nothing will come of it."""
     verdict, io = item.verdict, item.io
+    useless = verdict is not None and verdict.ending not in ("done", "filtered")
     written: dict[str, Any] = {
         "job": item.job.id,
         "walked": item.walked,
         "verdict": [verdict.ending, verdict.reason, verdict.processor, verdict.code, verdict.wait] if verdict else None,
-        "parameters": io.parameters,
+        "parameters": {} if useless else io.parameters,
         "events": orjson.Fragment(b"[" + b",".join(item.events) + b"]"),
     }
+    if useless:
+        return written
     own = io.vcons[: len(io.vcons) - len(io.added)] if io.added else io.vcons
     changes = {
         vcon.uuid: [vcon.revision, [change_to_json(change) for change in vcon.changes]] for vcon in own if vcon.changes

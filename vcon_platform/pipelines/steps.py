@@ -235,16 +235,11 @@ class _Walk:
         before = [len(vcon.changes) for vcon in io.vcons]
         asked = len(io.queued), len(io.effects)
         try:
-            try:
-                self._attempt(item, options)
-            except PlatformError as error:
-                if not error.transient or _changed(io, before):
-                    raise
-                self._again(item, options, error)
-        except BaseException:  # who raises has asked for nothing
-            del io.vcons[len(before) :], io.queued[asked[0] :], io.effects[asked[1] :]
-            io.added = [vcon for vcon in io.added if any(vcon is each for each in io.vcons)]
-            raise
+            self._attempt(item, options)
+        except PlatformError as error:
+            if not error.transient or _changed(io, before):
+                raise
+            self._again(item, options, error)
         if not isinstance(item.io, ProcessorIO):
             item.io = io
             raise NotKeepable(f"processor {self._step.name} gave back no ProcessorIO; its process() must return io")
@@ -253,7 +248,16 @@ class _Walk:
             self._take_down(item, len(before), *asked)
 
     def _attempt(self, item: Item, options: ProcessorOptions) -> None:
-        item.io.made = 0
+        io = item.io
+        vcons, queued, effects, io.made = len(io.vcons), len(io.queued), len(io.effects), 0
+        try:
+            self._with_slot(item, options)
+        except BaseException:  # who raises has asked for nothing
+            del io.vcons[vcons:], io.queued[queued:], io.effects[effects:]
+            io.added = [vcon for vcon in io.added if any(vcon is each for each in io.vcons)]
+            raise
+
+    def _with_slot(self, item: Item, options: ProcessorOptions) -> None:
         if self._pool is None:
             self._call(item, options)
             return
@@ -300,7 +304,7 @@ class _Walk:
             wait_exponential_jitter,
         )
 
-        exponential = wait_exponential_jitter(initial=self._walker.retry_wait, max=30)
+        exponential = wait_exponential_jitter(self._walker.retry_wait, max=30, jitter=self._walker.retry_wait)
         before = [len(vcon.changes) for vcon in item.io.vcons]
         first: list[PlatformError] = [error]
 
