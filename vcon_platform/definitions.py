@@ -52,7 +52,7 @@ def build_definitions(*, settings: Settings | None = None, texts: Texts | None =
         jobs=[*lanes, *([landing] if tables else []), deliver_effects, prune],
         schedules=[prune_schedule],
         sensors=[
-            *(adapter_sensor(adapter) for adapter in adapters),
+            *(adapter_sensor(adapter, pipelines) for adapter in adapters),
             *([dispatcher_sensor(pipelines, lanes)] if parts else []),
             *([landing_sensor(projections, landing)] if tables else []),
             housekeeping,

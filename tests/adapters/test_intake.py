@@ -120,3 +120,23 @@ def test_what_cannot_be_read_is_told_once_and_kept_for_people(intake: Intake, re
 def test_the_time_box_is_kept_and_the_rest_is_found_again(intake: Intake) -> None:
     taken = intake.take((_call(number) for number in range(200)), remember=True, time_is_up=lambda: True)
     assert taken.created == 50
+
+
+def test_no_more_is_taken_than_there_is_room_for_and_the_rest_is_found_again(
+    intake: Intake, redis_client: Redis
+) -> None:
+    queues, calls = Queues(redis_client), [_call(number) for number in range(5)]
+
+    def room() -> dict[str, int]:
+        return {"recall": 3 - queues.waiting("recall")}
+
+    taken = intake.take(iter(calls), remember=True, room=room)
+    assert (taken.created, taken.full, queues.depth("recall")) == (3, ("recall",), 3)
+    again = [call for call in calls if call.claims.keys() - intake.seen().keys()]
+    assert intake.take(iter(again), remember=True, room=room).looked_at == 0
+    queues.lease("recall", batch_id="b", owner="r", limit=3)
+    assert (intake.take(iter(again), remember=True, room=room).created, queues.depth("recall")) == (2, 2)
+
+
+def test_a_source_without_anything_new_is_not_held_up_by_a_full_queue(intake: Intake) -> None:
+    assert intake.take(iter(()), remember=True, room=lambda: {"recall": 0}).full == ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import batched
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -47,6 +47,8 @@ class Taken:
     revised: int = 0
     problems: list[Problem] = field(default_factory=list)
     days: dict[str, int] = field(default_factory=dict)
+    full: tuple[str, ...] = ()
+    """Queues that had no room for more; what was not taken is found again at the next look."""
 
     @property
     def looked_at(self) -> int:
@@ -72,15 +74,32 @@ class Intake:
         return {item.decode(): fingerprint.decode() for item, fingerprint in found.items()}
 
     def take(
-        self, found: Iterable[Capture | Problem], *, remember: bool, time_is_up: Callable[[], bool] = lambda: False
+        self,
+        found: Iterable[Capture | Problem],
+        *,
+        remember: bool,
+        time_is_up: Callable[[], bool] = lambda: False,
+        room: Callable[[], Mapping[str, int]] = dict,
     ) -> Taken:
         """Store what was found, until ``time_is_up`` (asked between chunks; the rest is found again next time).
 
         ``remember``: keep the items' fingerprints, so that the next look passes them over (a spool that is looked at
-        every few seconds); an archive that is read by day needs none.
+        every few seconds); an archive that is read by day needs none. ``room``: how many more jobs each queue that has
+        a limit may hold, asked before each chunk; no more is taken than fits into all of them.
         """
         taken = Taken()
-        for chunk in batched(found, CHUNK):
+        items = iter(found)
+        while True:
+            rooms = room()
+            size = min([CHUNK, *rooms.values()])
+            if size <= 0:
+                # Only a source that has something left is held up.
+                if next(items, None) is not None:
+                    taken.full = tuple(sorted(name for name, left in rooms.items() if left <= 0))
+                break
+            chunk = list(islice(items, size))
+            if not chunk:
+                break
             problems = [item for item in chunk if isinstance(item, Problem)]
             found_here = [item for item in chunk if isinstance(item, Capture)]
             captures, refused = self._store(found_here, taken, compare_known=remember)
