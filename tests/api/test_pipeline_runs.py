@@ -31,7 +31,7 @@ from vcon_platform.settings import Settings
 from vcon_platform.store.opening import open_store
 from vcon_platform.vcon.uuids import new_uuid
 
-FILES = {
+FILES: dict[str, list[Any]] = {
     "greet": ["mark", "score", "pass_on"],
     "judging": ["judge"],
     "slow": [{"processor_name": "blocking", "processor_options": {"timeout": 0.3}}],
@@ -231,6 +231,6 @@ def test_the_api_answers_while_every_run_is_under_way(client: TestClient) -> Non
         assert {each.result().status_code for each in held} == {200, 503}
 
 
-def _busy(client: TestClient) -> dict[str, Any] | None:
+def _busy(client: TestClient) -> dict[str, Any]:
     answer = client.post("/v1/pipelines/next/run/018f3a2b-4c5d-8e6f-9012-3456789abcde")
-    return answer.json() if answer.status_code == 503 else None
+    return answer.json() if answer.status_code == 503 else {}

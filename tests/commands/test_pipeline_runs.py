@@ -81,7 +81,7 @@ def test_a_run_queues_what_it_was_told_to(run: Run, add: Add, redis_client: Redi
     uuid = add()
     told = orjson.loads(run("pipelines", "run", "greet", uuid, "--json", "--parameters", '{"a": 1}').output)
     assert told["parameters"] == {"a": 1, "language": "en"}
-    [entry] = redis_client.lrange("queue:next", 0, -1)  # type: ignore[misc]
+    [entry] = redis_client.lrange("queue:next", 0, -1)
     assert orjson.loads(entry)["vcon_uuid"] == [uuid]
 
 
@@ -117,3 +117,14 @@ def test_a_conversation_that_fails_exits_with_3(run: Run, pipelines: Path, sampl
 def test_wrong_input_exits_with_2_and_says_so(run: Run, verb: str, arguments: tuple[str, ...], says: str) -> None:
     done = run("pipelines", verb, *arguments, input=orjson.dumps(document()))
     assert (done.exit_code, says in done.output) == (2, True), done.output
+
+
+def test_one_processor_runs_with_options(run: Run, sample: Path) -> None:
+    options = '{"parameters": {"language": "de"}}'
+    told = orjson.loads(run("processors", "run", "set_parameters", sample, "--options", options, "--json").output)
+    assert told["parameters"] == {"language": "de"}
+
+
+def test_wrong_options_of_a_processor_are_named_by_their_place(run: Run, sample: Path) -> None:
+    done = run("processors", "run", "set_parameters", sample, "--options", '{"paramters": {}}')
+    assert (done.exit_code, "/paramters" in done.output) == (2, True)

@@ -1,4 +1,4 @@
-"""``vcon-platform pipelines run`` and ``simulate``: one conversation through one pipeline, now and here.
+"""``vcon-platform pipelines run``, ``simulate`` and ``processors run``: one conversation, now and here.
 
 Belongs here: reading what was given, printing, exit codes. What happens to the conversation is decided in
 :mod:`vcon_platform.pipelines.direct` and :mod:`vcon_platform.pipelines.simulate`.
@@ -21,7 +21,7 @@ from rich.text import Text
 from vcon_platform.commands._shown import shown, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from vcon_platform.pipelines.definition import Definition
     from vcon_platform.pipelines.direct import DirectResult
@@ -43,6 +43,7 @@ _STYLES = {
 
 Given = Annotated[str, typer.Argument(metavar="UUID|FILE", help="A stored vCon's uuid, or a vCon file; -: on stdin.")]
 Parameters = Annotated[str, typer.Option("--parameters", help="Parameters to begin with, as a JSON object.")]
+Save = Annotated[bool, typer.Option("--save/--no-save", help="Keep what was changed and made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -50,6 +51,11 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to the group ``pipelines``."""
     app.command("simulate")(simulate)
     app.command("run")(run)
+
+
+def register_processor(app: typer.Typer) -> None:
+    """Add the verb to the group ``processors``."""
+    app.command("run")(run_one)
 
 
 def simulate(
@@ -79,7 +85,7 @@ def simulate(
 def run(
     pipeline: Annotated[str, typer.Argument(metavar="NAME", help="A pipeline.")],
     vcon: Given,
-    save: Annotated[bool, typer.Option("--save/--no-save", help="Keep what was changed and made.")] = False,
+    save: Save = False,
     parameters: Parameters = "{}",
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +93,7 @@ def run(
 
     Exit codes: 0 done or filtered; 1 the platform cannot do it now; 2 wrong input; 3 the conversation failed.
     """
-    from vcon_platform.pipelines.direct import DirectRefused, DirectRunFailed, run_pipeline
+    from vcon_platform.pipelines.direct import run_pipeline
     from vcon_platform.services.direct_record import DirectRecord, reported_to
     from vcon_platform.services.ports import LOOPBACK
 
@@ -96,22 +102,69 @@ def run(
     begin_with = _parameters(parameters)
     given = _to_run(bench, vcon, save=save)
     record = DirectRecord(reported_to(f"http://{LOOPBACK}:{bench.settings.webserver_port}"))
+
+    def work() -> DirectResult:
+        return run_pipeline(bench.engine, definition, given, save=save, parameters=begin_with)
+
     try:
-        result = run_pipeline(bench.engine, definition, given, save=save, parameters=begin_with)
+        _carry_out(work, lambda ending: record.add(definition.name, ending), as_json=as_json)
+    finally:
+        record.close()
+
+
+def run_one(
+    processor: Annotated[str, typer.Argument(metavar="NAME", help="A processor.")],
+    vcon: Given,
+    options: Annotated[str, typer.Option("--options", help="The processor's options, as a JSON object.")] = "{}",
+    save: Save = False,
+    parameters: Parameters = "{}",
+    as_json: AsJson = False,
+) -> None:
+    """Run one processor on one vCon now. Jobs and mails it asks for happen, with --no-save too.
+
+    Exit codes: 0 done or filtered; 1 the platform cannot do it now; 2 wrong input; 3 the conversation failed.
+    """
+    from pydantic import ValidationError
+
+    from vcon_platform.pipelines.direct import run_processor
+    from vcon_platform.pipelines.faults import DefinitionError, model_faults
+    from vcon_platform.processors.registry import UnknownProcessor
+
+    bench = _bench()
+    begin_with, values = _parameters(parameters), _parameters(options, "--options")
+    try:
+        chosen = bench.catalogue.registry.get(processor)
+    except UnknownProcessor as error:
+        _give_up(str(error))
+    try:
+        typed = chosen.options.model_validate(values)
+    except ValidationError as error:
+        _give_up(f"--options: {DefinitionError(*model_faults(error, chosen.options))}")
+    given = _to_run(bench, vcon, save=save)
+    _carry_out(
+        lambda: run_processor(bench.engine, chosen, typed, given, save=save, parameters=begin_with), as_json=as_json
+    )
+
+
+def _carry_out(
+    work: Callable[[], DirectResult], count: Callable[[str], None] = lambda _: None, *, as_json: bool
+) -> None:
+    from vcon_platform.ingress.looking import NotReady
+    from vcon_platform.pipelines.direct import DirectRefused, DirectRunFailed
+
+    try:
+        result = work()
     except DirectRunFailed as failed:
-        record.add(definition.name, "failed")
+        count("failed")
         typer.echo(str(failed), err=True)
         hint = "It may succeed soon: run it again." if failed.transient else "Mend the cause, then run it again."
         typer.echo(
-            f"Nothing was saved, queued or sent. {hint} What happened: vcon-platform trace {failed.uuid}", err=True
+            f"Nothing was saved, queued or sent. {hint} Its history: vcon-platform trace {failed.uuid}", err=True
         )
         raise typer.Exit(FAILED) from None
-    except DirectRefused as refused:
+    except (DirectRefused, NotReady) as refused:
         _give_up(str(refused))
-    else:
-        record.add(definition.name, result.verdict.ending)
-    finally:
-        record.close()
+    count(result.verdict.ending)
     if as_json:
         typer.echo(json_text.dumps(result.to_json(), ensure_ascii=False))
     else:
@@ -229,13 +282,13 @@ def _content(given: str) -> bytes:
         _give_up(f"{given} cannot be read: {error.strerror}.")
 
 
-def _parameters(given: str) -> dict[str, Any]:
+def _parameters(given: str, option: str = "--parameters") -> dict[str, Any]:
     try:
         value = json_text.loads(given)
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        _give_up('--parameters must be a JSON object, such as \'{"language": "en"}\'.')
+        _give_up(f"{option} must be a JSON object, such as " + '\'{"language": "en"}\'.')
     return value
 
 
@@ -290,6 +343,8 @@ def _print_step(console: Console, number: int, step: SimulatedStep) -> None:
     for effect in step.effects:
         console.print(_indented(Text(visible(f"> send {effect.summary}"), "cyan")))
         for name, value in effect.body.items():
+            if value in ("", None, [], {}):
+                continue
             text = value if isinstance(value, str) else json_text.dumps(value, ensure_ascii=False)
             for line_number, each in enumerate(text.splitlines() or [""]):
                 label = f"{name}: " if not line_number else " " * (len(name) + 2)

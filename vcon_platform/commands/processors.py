@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from vcon_platform.commands import _pipeline_runs
 from vcon_platform.processors.describe import describe
 from vcon_platform.processors.registry import UnknownProcessor, load_processors
 
@@ -69,3 +70,6 @@ def show_processor(
 
 def _default(option: dict[str, Any]) -> str:
     return "[bold]required[/bold]" if option["required"] else escape(json.dumps(option["default"], ensure_ascii=False))
+
+
+_pipeline_runs.register_processor(app)
