@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -49,7 +49,8 @@ def _stored(client: TestClient) -> str:
 
 
 def _events(redis_client: Redis) -> list[tuple[str, str, str]]:
-    entries = [orjson.loads(fields[b"events"]) for _, fields in redis_client.xrange(keys.OUTBOX)]
+    found = cast("list[tuple[bytes, dict[bytes, bytes]]]", redis_client.xrange(keys.OUTBOX))
+    entries = [orjson.loads(fields[b"events"]) for _, fields in found]
     return [
         (each["event"], each["detail"]["queue"], each["detail"]["by"])
         for events in entries
