@@ -119,7 +119,7 @@ def test_a_conserver_is_imported_into_files_and_what_cannot_run_is_set_apart(
     done = run("pipelines", "import-conserver", config, "--to", tmp_path / "out")
     assert done.exit_code == 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["full_chain.yaml.incomplete", "simple.yaml"]
-    assert "CONSERVER_TRANSCRIPT_DEEPGRAM_KEY" in done.stderr
+    assert "VCON_SECRET_TRANSCRIPT_DEEPGRAM_KEY" in done.stderr
     assert run("pipelines", "validate", tmp_path / "out" / "simple.yaml").exit_code == 0
     again = run("pipelines", "import-conserver", config, "--to", tmp_path / "out")
     assert "--force" in again.stderr

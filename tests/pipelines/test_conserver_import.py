@@ -82,9 +82,9 @@ def test_every_part_is_accounted_for(found: Translation, place: str, kind: str, 
 
 
 def test_a_secret_becomes_a_reference_and_its_value_appears_nowhere(found: Translation) -> None:
-    assert found.variables == {"CONSERVER_TRANSCRIPT_DEEPGRAM_KEY": "/links/transcript/options/DEEPGRAM_KEY"}
+    assert found.variables == {"VCON_SECRET_TRANSCRIPT_DEEPGRAM_KEY": "/links/transcript/options/DEEPGRAM_KEY"}
     options = found.definitions[1].definition["processors"][0]["processor_options"]
-    assert options["DEEPGRAM_KEY"] == "env:CONSERVER_TRANSCRIPT_DEEPGRAM_KEY"
+    assert options["DEEPGRAM_KEY"] == "env:VCON_SECRET_TRANSCRIPT_DEEPGRAM_KEY"
     everything = orjson.dumps([[each.definition for each in found.definitions], [str(line) for line in found.lines]])
     assert b"not-a-real" not in everything
 

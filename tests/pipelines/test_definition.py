@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
-from tests.pipelines.support import REGISTRY, definition
+from tests.pipelines.support import REGISTRY, Mark, definition
 from vcon_platform.pipelines.catalogue import catalogue
 from vcon_platform.pipelines.definition import DefinitionError, hash_of, read_definition
+from vcon_platform.pipelines.names import name_fault, suggested
+from vcon_platform.pipelines.wiring import wiring
+from vcon_platform.processors.base import Processor, ProcessorIO, ProcessorOptions
+from vcon_platform.processors.registry import Registry, load_processors
+
+DATA = Path(__file__).parents[1] / "data"
+REAL = load_processors()
+
+
+class PostOptions(ProcessorOptions):
+    password: str = Field(default="", title="Password", json_schema_extra={"secret": True})
+    queue_name: str = Field(default="", title="Queue")
+
+
+class Post(Processor[PostOptions]):
+    """Has a secret."""
+
+    name = "post"
+    version = "1"
+    title = "Post"
+    description = "Does nothing."
+    options = PostOptions
+
+    def process(self, io: ProcessorIO, options: PostOptions) -> ProcessorIO:
+        return io
+
+
+WITH_SECRET = Registry({**REGISTRY.classes, "post": Post})
 
 
 def _refused(raw: Any, name: str = "recall") -> str:
@@ -20,14 +51,17 @@ def _refused(raw: Any, name: str = "recall") -> str:
     return str(refused.value)
 
 
-def test_py_vcon_servers_json_is_accepted_unchanged() -> None:
-    raw = {
-        "pipeline_options": {"save_vcons": True, "timeout": 30, "failure_queue": None, "success_queue": None},
-        "processors": [{"processor_name": "mark", "comment": "why", "processor_options": {"mark": "x", "comment": ""}}],
-    }
-    read = read_definition("notes", raw, REGISTRY)
-    assert [step.name for step in read.steps] == ["mark"]
-    assert read.options.timeout == 30
+@pytest.mark.parametrize("example", ["meeting_notes", "bad_calls"])
+def test_py_vcon_servers_json_is_accepted_unchanged(example: str) -> None:
+    raw = json.loads((DATA / "py_vcon" / f"{example}.json").read_text())
+    read = read_definition(example, raw, REAL)
+    assert [step.processor.name for step in read.steps] == [each["processor_name"] for each in raw["processors"]]
+    assert (read.raw, read.options.success_queue) == (raw, None)
+
+
+def test_save_vcons_may_be_null_as_py_vcon_server_has_it() -> None:
+    raw = {"pipeline_options": {"save_vcons": None, "timeout": None, "label": None}, "processors": []}
+    assert read_definition("notes", raw, REGISTRY).options.save_vcons is None
 
 
 def test_a_misspelt_option_is_named_with_the_likeliest_meant() -> None:
@@ -91,3 +125,160 @@ _NEAR = st.fixed_dictionaries(
 def test_no_json_makes_reading_a_definition_crash(raw: Any) -> None:
     with contextlib.suppress(DefinitionError):
         read_definition("any", raw, REGISTRY)
+
+
+# --- options nobody has, remarks everybody has ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "place"),
+    [
+        ({"processors": [], "pipeline_option": {}}, "/pipeline_option"),
+        ({"processors": [{"processor_name": "mark", "processor_option": {}}]}, "/processors/0/processor_option"),
+        ({"processors": [{"processor_name": "mark", "processor_options": {"nots": ""}}]}, "/processor_options/nots"),
+        (
+            {"processors": [{"processor_name": "mark", "processor_options": {"format_options": {"marc": ""}}}]},
+            "/processor_options/format_options/marc",
+        ),
+    ],
+)
+def test_a_member_that_is_none_is_refused_wherever_it_stands(raw: Any, place: str) -> None:
+    assert f"{place}: no such" in _refused(raw)
+    assert "did you mean" in _refused(raw)
+
+
+def test_remarks_are_let_pass_everywhere() -> None:
+    remarks = {"comment": "a", "label": "b", "notes": "c"}
+    step = {**remarks, "processor_name": "mark", "processor_options": dict(remarks)}
+    raw = {**remarks, "pipeline_options": dict(remarks), "processors": [step]}
+    assert read_definition("notes", raw, REGISTRY).steps[0].comment == "a"
+
+
+def test_a_remark_that_is_no_text_is_refused() -> None:
+    assert "/processors/0/label: must be a text" in _refused({"processors": [{"processor_name": "mark", "label": 7}]})
+
+
+# --- secrets ----------------------------------------------------------------------------------------------------
+
+
+def _post(**options: Any) -> Any:
+    return {"processors": [{"processor_name": "post", "processor_options": options}]}
+
+
+def test_a_secret_that_stands_in_the_definition_is_refused_and_not_repeated() -> None:
+    with pytest.raises(DefinitionError) as refused:
+        read_definition("mails", _post(password="hush-hush"), WITH_SECRET)
+    assert "/processors/0/processor_options/password" in str(refused.value)
+    assert "env:VCON_SECRET_PASSWORD" in str(refused.value)
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["", "env:VCON_SECRET_MAIL"])
+def test_a_secret_may_be_a_reference_or_empty(value: str) -> None:
+    assert read_definition("mails", _post(password=value), WITH_SECRET).steps
+
+
+def test_a_secret_cannot_come_from_a_parameter() -> None:
+    with pytest.raises(DefinitionError, match="cannot come from a parameter"):
+        read_definition("mails", _post(format_options={"password": "{x}"}), WITH_SECRET)
+
+
+# --- names ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("bad-calls", "bad_calls"),
+        ("a.b", "a_b"),
+        ("a__stream", "a_stream"),
+        ("config", "p_config"),
+        ("Type", "p_Type"),
+        ("land_projections", "p_land_projections"),
+        ("reprocess_calls", "p_reprocess_calls"),
+        ("_x_", "x"),
+        ("", "pipeline_1"),
+        ("ü", "pipeline_1"),
+        ("x" * 200, "x" * 80),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_with_one_that_can(name: str, instead: str) -> None:
+    assert f"call it {instead!r}" in _refused({"processors": []}, name=name)
+    assert name_fault(instead) is None
+
+
+@given(st.text(max_size=120))
+def test_the_name_suggested_can_always_be_taken(name: str) -> None:
+    assert name_fault(suggested(name)) is None
+
+
+def test_steps_never_share_a_name() -> None:
+    clash = type("Clash", (Mark,), {"name": "mark_0"})
+    registry = Registry({"mark": Mark, "mark_0": clash})
+    raw = {"processors": [{"processor_name": each} for each in ("mark", "mark", "mark_0")]}
+    names = [step.name for step in read_definition("x", raw, registry).steps]
+    assert len(set(names)) == 3
+
+
+# --- queues that lead round ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "place"),
+    [
+        ({"success_queue": "recall"}, "/pipeline_options/success_queue"),
+        ({"failure_queue": "recall"}, "/pipeline_options/failure_queue"),
+        ({"feeds": ["in"], "success_queue": "in"}, "/pipeline_options/success_queue"),
+        ({"feeds": ["recall"]}, "/pipeline_options/feeds/0"),
+        ({"feeds": ["in", "in"]}, "/pipeline_options/feeds/1"),
+        ({"feeds": ["a:b"]}, "/pipeline_options/feeds/0"),
+        ({"success_queue": "a b"}, "/pipeline_options/success_queue"),
+    ],
+)
+def test_a_queue_by_which_jobs_would_come_back_is_refused(options: dict[str, Any], place: str) -> None:
+    assert f"{place}: " in _refused({"pipeline_options": options, "processors": []})
+
+
+def test_queues_that_are_no_pipelines_may_have_dots_and_dashes() -> None:
+    assert definition(feeds=["a-b.c"], failure_queue="failed-ones").queues == ("recall", "a-b.c", "failed-ones")
+
+
+def test_a_circle_over_several_pipelines_is_named() -> None:
+    others = {
+        "b": definition(name="b", feeds=["to_b"], success_queue="c"),
+        "c": definition(name="c", success_queue="a"),
+    }
+    [fault] = wiring(definition(name="a", success_queue="to_b"), others).faults
+    assert "a → b → c → a" in fault.message
+
+
+def test_a_job_queued_to_where_nobody_works_is_a_warning() -> None:
+    read = read_definition("mails", _post(queue_name="later"), WITH_SECRET)
+    told = wiring(read, {})
+    assert (told.faults, [each.pointer for each in told.warnings]) == (
+        (),
+        ["/processors/0/processor_options/queue_name"],
+    )
+
+
+def test_two_files_that_clash_run_both_without_the_feed_and_it_is_told() -> None:
+    texts = {"a.yaml": "{processors: [], pipeline_options: {feeds: [b, in]}}", "b.yaml": "processors: []"}
+    found = catalogue(texts, REGISTRY)
+    assert (list(found.pipelines), found.pipelines["a"].options.feeds) == (["a", "b"], ("in",))
+    assert "feed 'b' is not in use" in found.warnings["a"][0]
+
+
+# --- values that are none -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**60, b"x", {1: 2}, "\ud800", {"\ud800": 1}])
+def test_what_is_no_json_is_refused_with_its_place(value: Any) -> None:
+    assert "/processors/0" in _refused({"processors": [{"comment": value}]})
+
+
+def test_a_definition_that_is_too_large_is_refused() -> None:
+    assert "256 KiB" in _refused({"processors": [], "notes": "x" * 300_000})
+
+
+def test_more_processors_than_a_graph_can_show_are_refused() -> None:
+    assert "split the pipeline" in _refused({"processors": [{"processor_name": "mark"}] * 101})

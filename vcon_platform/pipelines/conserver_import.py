@@ -277,7 +277,7 @@ def _options(link: str, options: Any, told: Translation) -> dict[str, Any]:
         told.tell("refused", "a hook has no counterpart here; left out", *at, "after_link")
     if kept.get("sampling_rate") == 0 and not isinstance(kept["sampling_rate"], bool):
         told.tell("changed", "0 is never here; to the conserver it is always", *at, "sampling_rate")
-    cleaned, variables = without_secrets(kept, f"CONSERVER_{link}")
+    cleaned, variables = without_secrets(kept, f"VCON_SECRET_{link}")
     for variable, path in variables.items():
         told.variables[variable] = pointer(*at, *path)
         told.tell("changed", f"is secret: set the environment variable {variable} to it", *at, *path)

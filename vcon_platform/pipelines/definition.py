@@ -171,7 +171,9 @@ def _read_steps(entries: list[Any], registry: Registry, faults: list[DefinitionF
         try:
             options = processor.options.model_validate(given)
         except ValidationError as error:
-            found += model_faults(error, processor.options, *at, "processor_options")
+            told = {fault.pointer for fault in found}
+            more = model_faults(error, processor.options, *at, "processor_options")
+            found += [fault for fault in more if fault.pointer not in told]
         if found:
             faults += found
             continue
@@ -200,8 +202,8 @@ def _secret_faults(model: type[BaseModel], given: Any, *at: str | int) -> Iterat
             if value not in (None, "") and not (isinstance(value, str) and ENV_REFERENCE.fullmatch(value)):
                 yield DefinitionFault(
                     where,
-                    "is secret and may not stand in a definition: put it into an environment variable (or .env) and "
-                    f"write env:{name.upper()}",
+                    "is secret and may not stand in a definition: put it into an environment variable (or .env), say "
+                    f"VCON_SECRET_{name.upper()}, and write env:VCON_SECRET_{name.upper()} here",
                 )
                 break
         if isinstance(formats, dict) and name in formats:

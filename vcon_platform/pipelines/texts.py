@@ -114,6 +114,12 @@ def _is_text(text: str) -> bool:
     return True
 
 
+class _Merge(str):
+    """``<<`` without quotes: as a member's name it means a merge."""
+
+    __slots__ = ()
+
+
 class _Open:
     """A container whose end has not been read yet."""
 
@@ -185,9 +191,11 @@ class _Builder:
         if anchor is not None:
             self._anchors[anchor] = (value, size)
         if not self._stack:
-            self._done.append(value)
+            self._done.append(str(value) if isinstance(value, _Merge) else value)
             return
         top = self._stack[-1]
+        if isinstance(value, _Merge) and not (isinstance(top.value, dict) and top.key is None):
+            value = str(value)
         top.size += size
         if top.size > MOST_VALUES:
             raise self._fault(event, f"more than {MOST_VALUES} values (aliases count as often as they are used)")
@@ -200,7 +208,7 @@ class _Builder:
                 raise self._fault(event, f"member {value!r} is given twice; keep one")
             top.keys.add(value)
             top.key = value
-        elif top.key == "<<":
+        elif isinstance(top.key, _Merge):
             merged = value if isinstance(value, list) else [value]
             if not all(isinstance(each, dict) for each in merged):
                 raise self._fault(event, "'<<' takes an alias of a mapping")
@@ -215,6 +223,8 @@ class _Builder:
         if event.tag is not None or not event.implicit[0]:
             self._tag(event, event.tag, "str")
             return text
+        if text == "<<":
+            return _Merge(text)
         if text in _NULL:
             return None
         if text in _BOOLEAN:
