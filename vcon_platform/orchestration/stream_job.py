@@ -33,7 +33,7 @@ def build_stream(
         f"({' → '.join(step.name for step in definition.steps) or 'none'}), and reports every half minute. The "
         "dispatcher starts a fresh run in time; this one ends when that works. Re-executing a red run takes up the "
         "jobs that failed in it first.",
-        out={},
+        out={"ended": dg.Out(dg.Nothing)},
         required_resource_keys={"redis", "object_store"},
     )
     def stream(context: dg.OpExecutionContext) -> None:
