@@ -3,9 +3,11 @@
 Belongs here: those processes, and what their end means for a conversation. Not here: which steps have a limit and how
 long it is (``steps.py``), what happens inside (``timed_child.py``).
 
-A conversation costs about 0.4 ms more than in the run's own process, and the first one about half a second: that is
-when the server starts from which the processes are forked (never the run itself, which has threads). What is lent to
-processors (recordings, the result cache) is opened in the process when a processor asks for it.
+A conversation costs 0.4 to 0.8 ms more than in the run's own process (on two shared cores), and the first one a second
+or two: that is when the server starts from which the processes are forked (never the run itself, which has
+threads). What is lent to processors (recordings, the result cache) is opened in the process when a processor asks for
+it. A process ends itself by an alarm of the system when its time is up, so that it does so in native code too, and
+though its parent be dead; what it imports before that is not counted.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_PROCESSES = 32
-"""At once, for processors that wait for the network: a process has about 15 MB of its own."""
+"""At once, for processors that wait for the network: a process has 20 to 35 MB of its own."""
 
 _PRELOAD = ("vcon_platform.pipelines.timed_child", "vcon_platform.store.opening", "redis", "obstore")
 

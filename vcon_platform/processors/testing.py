@@ -8,6 +8,7 @@ Needs pytest, so import it from tests only.
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -23,6 +24,7 @@ from vcon_platform.vcon.document import Vcon
 MakeIO = Callable[[], ProcessorIO]
 
 _UUID, _TIME = "018f3a2b-4c5d-8e6f-9012-3456789abcde", "2026-09-01T12:00:00Z"
+_JOB = "0199034f-0000-7000-8000-000000000000"
 
 HOSTILE_DOCUMENTS: Mapping[str, dict[str, Any]] = {
     "nothing but the uuid": {},
@@ -68,6 +70,7 @@ def processor_tests(
     chosen = dict(options or {})
 
     def run(io: ProcessorIO) -> ProcessorIO:
+        io.job_id = io.job_id or _JOB
         return build().process(io, processor_class.options.model_validate(chosen))
 
     class StandardTests:
@@ -78,6 +81,18 @@ def processor_tests(
                 pytest.fail("version: numbers with dots; the result cache and the ledger know results by it")
             if not processor_class.title or not processor_class.description:
                 pytest.fail("title and description must be set: they are all a user sees")
+
+        def test_a_pool_has_a_name_that_a_setting_can_hold(self) -> None:
+            if processor_class.pool is not None and not re.fullmatch(
+                r"[A-Za-z0-9][A-Za-z0-9_.-]*", processor_class.pool
+            ):
+                pytest.fail("pool: letters, digits, '_', '.', '-' (it is named in VCON_POOLS)")
+
+        def test_can_work_in_a_process_of_its_own(self) -> None:
+            """A time limit needs that."""
+            given = processor_class.options.model_validate(chosen)
+            if pickle.loads(pickle.dumps((processor_class, given))) != (processor_class, given):  # noqa: S301 - our own
+                pytest.fail("class and options must survive pickling; define both at the top of a module")
 
         def test_every_option_explains_itself(self) -> None:
             for name, field in processor_class.options.model_fields.items():
@@ -107,10 +122,22 @@ def processor_tests(
                 if Vcon(data, changes=deepcopy(vcon.changes)).data != vcon.data:
                     pytest.fail("the document was changed past Vcon.append and Vcon.put: such a change is lost")
 
+        def test_what_it_makes_and_asks_for_can_be_kept(self) -> None:
+            after = run(example_io())
+            for what in ([vcon.data for vcon in after.vcons], after.parameters, after.queued, after.effects):
+                orjson.dumps(what, option=orjson.OPT_NON_STR_KEYS)
+            uuids = [vcon.uuid for vcon in after.vcons]
+            if len(set(uuids)) < len(uuids):
+                pytest.fail("it added a vCon of a uuid that is there already; io.new_uuid() gives a new one")
+
         def test_does_only_what_it_declares(self) -> None:
             after = run(example_io())
             if any(vcon.changes for vcon in after.vcons) and not processor_class.effects.changes:
                 pytest.fail("it changes vCons, but its effects do not say so")
+            if after.added and not processor_class.effects.changes:
+                pytest.fail("it adds vCons, but its effects do not say so")
+            if after.effects and not processor_class.effects.sends:
+                pytest.fail("it has something sent, but its effects do not say so")
             if after.dropped is not None and not processor_class.effects.may_drop:
                 pytest.fail("it drops conversations, but its effects do not say so")
 
@@ -135,6 +162,7 @@ def processor_tests(
 def _run_or_refuse(run: Callable[[ProcessorIO], ProcessorIO], io: ProcessorIO) -> bool:
     """Run; True if it refused. A refusal must be a sentence and leave vCons and parameters as they were."""
     before = deepcopy(([vcon.data for vcon in io.vcons], io.parameters))
+    asked = len(io.queued), len(io.effects)
     try:
         run(io)
     except ProcessorError as error:
@@ -143,12 +171,15 @@ def _run_or_refuse(run: Callable[[ProcessorIO], ProcessorIO], io: ProcessorIO) -
         after = ([vcon.data for vcon in io.vcons], io.parameters)
         if after != before or any(vcon.changes for vcon in io.vcons):
             pytest.fail(f"it raised {type(error).__name__} after it had changed something")
+        if (len(io.queued), len(io.effects)) != asked:
+            pytest.fail(f"it raised {type(error).__name__} after it had asked for a job or an effect")
         return not isinstance(error, NotApplicable)
     return False
 
 
 def _outcome(io: ProcessorIO) -> Any:
-    return [_timeless(vcon.data) for vcon in io.vcons], io.parameters, io.dropped
+    """Uuids of new vCons are part of it: a repetition after a crash must make the same ones."""
+    return [_timeless(vcon.data) for vcon in io.vcons], io.parameters, io.dropped, io.queued, io.effects
 
 
 def _timeless(value: Any) -> Any:
