@@ -12,18 +12,21 @@ import dagster as dg
 from vcon_platform.errors import PlatformError
 from vcon_platform.ledger.outbox import ship_all
 from vcon_platform.ledger.store import Ledger
+from vcon_platform.orchestration import naming
 from vcon_platform.orchestration.effects_job import EFFECTS_TAG, PATIENCE_SECONDS, deliver_effects, waited
 from vcon_platform.orchestration.ended_runs import fail_lost, hand_back_ended
 from vcon_platform.orchestration.pools import set_pool_limits
 from vcon_platform.orchestration.runtime import Runtime, runtime
 from vcon_platform.orchestration.under_way import under_way
 from vcon_platform.pipelines.deliveries import effects_outbox
+from vcon_platform.pipelines.reprocess_progress import progress, remember
 from vcon_platform.store.media_sweep import sweep as sweep_media
 
 Duty = Callable[[dg.SensorEvaluationContext, Runtime], str]
 
 OFTEN = 6
 """Ticks of 5 s: about every half minute."""
+MINUTELY = 12
 HOURLY = 720
 
 
@@ -46,6 +49,24 @@ def _limit_pools(context: dg.SensorEvaluationContext, run: Runtime) -> str:
     return f"pool limits set: {', '.join(changed)}" if changed else ""
 
 
+def _tell_reprocessings(context: dg.SensorEvaluationContext, run: Runtime) -> str:
+    """One event a minute and reprocessing, as long as there is news."""
+    told = []
+    for each in progress(run.client, run.queues):
+        if list(each.counts().values()) != each.told or each.over:
+            key = dg.AssetKey(naming.reprocess_key(each.pipeline))
+            state = "over" if each.over else "under way"
+            observed = dg.AssetObservation(
+                key,
+                description=f"{each.origin}, days {each.first} to {each.last}: {state}",
+                metadata={"origin": each.origin, "days": f"{each.first} to {each.last}", **each.counts()},
+            )
+            context.instance.report_runless_asset_event(observed)
+            remember(run.client, each)
+            told.append(f"{each.origin} {state}: {each.ended} of {each.queued}")
+    return ", ".join(told)
+
+
 def _sweep_checkpoints(_: dg.SensorEvaluationContext, run: Runtime) -> str:
     return f"{run.checkpoints.sweep()} checkpoints swept"
 
@@ -65,6 +86,7 @@ DUTIES: tuple[tuple[int, str, Duty], ...] = (
     (1, "ledger not shipped", _ship),
     (OFTEN, "lost runs not ended", _end_lost_runs),
     (OFTEN, "pool limits not set", _limit_pools),
+    (MINUTELY, "progress of reprocessing not told", _tell_reprocessings),
     (HOURLY, "checkpoints not swept", _sweep_checkpoints),
     (HOURLY, "media not swept", _sweep_media),
     (HOURLY, "search index not looked at", _ensure_index),
@@ -75,8 +97,8 @@ DUTIES: tuple[tuple[int, str, Duty], ...] = (
 @dg.sensor(
     name="housekeeping",
     description="Hands back the jobs of runs that ended or stopped beating, ends runs without a process, ships ledger "
-    "events to Postgres, has effects sent that were left behind, sets pool limits, deletes old checkpoints and media "
-    "that no vCon names any more, and brings the search index up to date.",
+    "events to Postgres, has effects sent that were left behind, sets pool limits, tells how far reprocessings have "
+    "come, deletes old checkpoints and media that no vCon names any more, and brings the search index up to date.",
     job=deliver_effects,
     minimum_interval_seconds=1,
     default_status=dg.DefaultSensorStatus.RUNNING,

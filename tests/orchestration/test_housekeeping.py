@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from resources.redis import RedisResource
 from sensors.housekeeping import housekeeping
 from vcon_platform.ledger.events import EventKind, LedgerEvent
 from vcon_platform.orchestration.effects_job import EFFECTS_TAG, deliver_effects
+from vcon_platform.pipelines.reprocess_progress import count
 from vcon_platform.settings import Settings, load_settings
 from vcon_platform.store import keys
 from vcon_platform.store.effects import new_effect
+from vcon_platform.store.jobs import new_job
 from vcon_platform.store.leases import Queues
 from vcon_platform.store.media import MediaStore
 from vcon_platform.store.objects import open_objects
@@ -87,6 +90,22 @@ def test_one_run_at_a_time_sends_them(here: Settings, instance: dg.DagsterInstan
     redis_client.rpush(keys.EFFECTS, _effect(time.time() - 60))
     instance.create_run_for_job(deliver_effects, status=dg.DagsterRunStatus.STARTED, tags={EFFECTS_TAG: "true"})
     assert not _evaluated(instance).run_requests
+
+
+def test_the_progress_of_a_reprocessing_is_told_while_there_is_news(
+    here: Settings, instance: dg.DagsterInstance, redis_client: Redis
+) -> None:
+    day = date(2026, 11, 2)
+    count(redis_client, "reprocess:r1", "sales", 2, day, day)
+    queues = Queues(redis_client)
+    queues.push("sales", [new_job(new_uuid(), priority="low", origin="reprocess:r1") for _ in range(2)])
+    assert "reprocess:r1 under way: 0 of 2" in _evaluated(instance).skip_message
+    assert "reprocess:r1" not in _evaluated(instance).skip_message
+    queues.purge("sales", origin="reprocess:r1")
+    assert "reprocess:r1 over: 2 of 2" in _evaluated(instance).skip_message
+    assert "reprocess:r1" not in _evaluated(instance).skip_message
+    told = instance.fetch_observations(dg.AssetKey(["reprocess", "sales"]), limit=10).records
+    assert [record.asset_observation.metadata["waiting"].value for record in told if record.asset_observation] == [0, 2]
 
 
 def test_a_ledger_that_is_away_keeps_no_job_from_coming_back(

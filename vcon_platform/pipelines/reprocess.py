@@ -78,6 +78,19 @@ class Survey:
     sampled: bool = False
     paid: dict[str, int] = field(default_factory=dict)
 
+    def add(self, other: Survey) -> None:
+        """The figures of another day as well."""
+        for name in ("found", "current", "unknown", "under_way", "dead"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.chosen += other.chosen
+        self.sampled |= other.sampled
+        if other.seconds is not None:
+            self.seconds = (self.seconds or 0.0) + other.seconds
+        if other.audio_seconds is not None:
+            self.audio_seconds = (self.audio_seconds or 0.0) + other.audio_seconds
+        for processor, calls in other.paid.items():
+            self.paid[processor] = self.paid.get(processor, 0) + calls
+
     def to_json(self) -> dict[str, Any]:
         """The figures, for people."""
         figures: dict[str, Any] = {

@@ -111,13 +111,17 @@ class DagsterClient:
         )
         return list(_expect(data["assetNodeOrError"], "AssetNode")["partitionKeys"])
 
-    def backfill(self, asset: Sequence[str], partitions: Sequence[str]) -> str:
-        """Launch a backfill of an asset's partitions as the UI does; gives its id."""
+    def backfill(self, asset: Sequence[str], partitions: Sequence[str], config: Mapping[str, Any] | None = None) -> str:
+        """Launch a backfill of an asset's partitions as the UI does, with ``config`` for its runs; gives its id."""
         data = self.query(
             """mutation($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
                  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
                  ... on PartitionKeysNotFoundError { message } } }""",
-            parameters={"assetSelection": [{"path": list(asset)}], "partitionNames": list(partitions)},
+            parameters={
+                "assetSelection": [{"path": list(asset)}],
+                "partitionNames": list(partitions),
+                "runConfigData": dict(config or {}),
+            },
         )
         return str(_expect(data["launchPartitionBackfill"], "LaunchBackfillSuccess")["backfillId"])
 
