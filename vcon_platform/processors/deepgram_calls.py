@@ -50,7 +50,8 @@ class Listening:
         timeout = SECONDS if seconds is None else max(0.1, min(seconds, SECONDS))
         options: Any = {"timeout": timeout, "max_retries": 0, "additional_query_parameters": dict(wanted)}
         try:
-            reply = self._client(key, base_url).listen.v1.media.transcribe_file(request=audio, request_options=options)
+            media = self._client(key, base_url).listen.v1.media.with_raw_response
+            reply = media.transcribe_file(request=audio, request_options=options)
         except ApiError as error:
             raise _fault(error, where) from None
         except ParsingError:
@@ -60,13 +61,13 @@ class Listening:
         except httpx.HTTPError as error:
             kind = type(error).__name__
             raise TransientError(f"{where}: Deepgram cannot be reached, or the connection broke ({kind})") from None
-        body: dict[str, Any] = reply.model_dump(mode="json", exclude_unset=True)
-        results = body.get("results")
+        body = reply._response.json()  # a private name, but the SDK's own models write times and numbers anew
+        results = body.get("results") if isinstance(body, dict) else None
         if not isinstance(results, dict) or not isinstance(results.get("channels"), list):
             raise TransientError(
                 f"{where}: Deepgram's answer is no transcription; check DEEPGRAM_BASE_URL if this lasts"
             )
-        return body
+        return dict(body)
 
     def _client(self, key: str, base_url: str | None) -> DeepgramClient:
         from deepgram import DeepgramClient
