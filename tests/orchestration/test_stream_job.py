@@ -69,7 +69,7 @@ def test_a_run_with_a_failed_conversation_ends_red_and_names_it(
     result = run(deployed, instance, WRONG)
     assert not result.success
     [failure] = [event for event in result.all_events if event.is_step_failure]
-    assert bad in str(failure.step_failure_data.user_failure_data.description)
+    assert bad in str(failure.step_failure_data.user_failure_data)
 
 
 def test_re_executing_a_red_run_redrives_what_failed_in_it(

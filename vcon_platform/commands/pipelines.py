@@ -316,6 +316,24 @@ def reload(wait: Wait = WAIT, as_json: AsJson = False) -> None:
     raise typer.Exit(0 if live.live and not found.broken else 1)
 
 
+@app.command("drain")
+def drain(
+    name: Name,
+    end: Annotated[bool, typer.Option("--end", help="End it at once instead, finishing what it has in hand.")] = False,
+) -> None:
+    """Have a stream pipeline's run replaced by a fresh one, without a gap. (While its queue is paused it just ends.)"""
+    from vcon_platform.pipelines.succession import Streams
+    from vcon_platform.settings import load_settings
+    from vcon_platform.store.connection import connect
+
+    definition = _current().pipelines.get(name)
+    if definition is None or definition.options.lane != "stream":
+        typer.echo(visible(f"{name} is no stream pipeline; see 'vcon-platform pipelines list'."), err=True)
+        raise typer.Exit(2)
+    Streams(connect(load_settings().redis_url())).drain(name, followed=not end)
+    typer.echo("Its run ends within seconds." if end else "Its run ends as soon as the next one works.")
+
+
 def _tell(edited: Edited, sentence: str, as_json: bool) -> None:
     live = edited.live
     if as_json:
