@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from redis import Redis
 
 from tests.support import eventually
 from vcon_platform.store import keys
-from vcon_platform.store.jobs import DeadJob, read_dead_job
-from vcon_platform.store.leases import Queues
+from vcon_platform.store.jobs import DeadJob, LastError, new_job, read_dead_job
+from vcon_platform.store.leases import LEASED_AT_ONCE, Queues
 
 
 @pytest.fixture
@@ -132,41 +132,136 @@ def test_a_dead_job_reads_back_as_it_was_written(queues: Queues) -> None:
     assert orjson.loads(dead.to_bytes())["failure"]["attempts"] == 1
 
 
-_ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["push", "lease", "hand_back", "take_over", "settle", "expire"]), st.integers(0, 3)),
-    max_size=30,
-)
+def test_a_large_lease_holds_every_job_once_and_in_order(queues: Queues) -> None:
+    names = [f"v{number}" for number in range(2 * LEASED_AT_ONCE + 7)]
+    queues.push("recall", names)
+    assert _lease(queues, limit=10_000) == names
+    assert [job.vcon_uuids[0] for job in queues.take_over("batch-1", owner="run-2")] == names
+    assert queues.hand_back("batch-1", owner="run-2") == len(names)
+    assert _lease(queues, batch_id="batch-2", limit=10_000) == names
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(_ACTIONS)
-def test_no_history_of_hand_overs_loses_or_doubles_a_job(redis_client: Redis, actions: list[tuple[str, int]]) -> None:
-    """Whatever happens in which order, a job is in a queue, in one batch, or settled: exactly one of them."""
-    redis_client.flushdb()
-    queues = Queues(redis_client, lease_ms=60_000)
-    pushed: list[str] = []
-    settled: list[str] = []
-    for number, (action, which) in enumerate(actions):
-        batch_id, owner = f"batch-{which}", f"run-{which}"
-        if action == "push":
-            pushed.append(f"v{number}")
-            queues.push("recall", [f"v{number}"])
-        elif action == "lease":
-            queues.lease("recall", batch_id=batch_id, owner=owner, limit=2)
-        elif action == "hand_back":
-            queues.hand_back(batch_id, owner=owner)
-        elif action == "take_over":
-            queues.take_over(batch_id, owner=owner)
-        elif action == "settle":
-            for job in queues.take_over(batch_id, owner=owner):
-                redis_client.hdel(keys.batch_jobs(batch_id), job.id)
-                settled.append(job.vcon_uuids[0])
-            queues.close(batch_id, owner=owner)
-        else:
-            redis_client.zadd(keys.LEASES, {batch_id: 1}, xx=True)
-            queues.expire()
-    entries = [*redis_client.lrange(keys.queue("recall"), 0, -1)]
-    for which in range(4):
-        entries += redis_client.hvals(keys.batch_jobs(f"batch-{which}"))
-    where = [orjson.loads(entry)["vcon_uuid"][0] for entry in entries] + settled
-    assert sorted(where) == sorted(pushed)
+def test_an_answer_that_was_lost_does_not_cost_jobs_or_attempts(queues: Queues, redis_client: Redis) -> None:
+    queues.push("recall", ["a", "b", "c"])
+    _lease(queues, limit=1)
+    more = {"urgent_only": False, "have": 1}
+    first = queues._leased("recall", "batch-1", "run-1", 1, **more)  # type: ignore[arg-type]
+    again = queues._leased("recall", "batch-1", "run-1", 1, **more)  # type: ignore[arg-type]
+    assert (first, queues.depth("recall")) == (again, 1)
+
+
+def test_who_lost_the_batch_meanwhile_gets_no_more_into_it(queues: Queues) -> None:
+    queues.push("recall", ["a", "b"])
+    _lease(queues, limit=1)
+    queues.take_over("batch-1", owner="run-2")
+    assert queues._leased("recall", "batch-1", "run-1", 1, urgent_only=False, have=1) == []
+    assert queues.depth("recall") == 1
+
+
+def test_two_entries_of_one_id_stay_two_jobs(queues: Queues, redis_client: Redis) -> None:
+    entry = new_job("a").to_bytes()
+    redis_client.rpush(keys.queue("recall"), entry, entry)
+    assert _lease(queues) == ["a", "a"]
+    assert queues.hand_back("batch-1", owner="run-1") == 2
+    assert _lease(queues, batch_id="batch-2") == ["a", "a"]
+
+
+@pytest.mark.parametrize("entry", [b'{"job_type":"vcon_uuid","vcon_uuid":["a"]}', b' {"vcon_uuid": ["a"], "id": 7}'])
+def test_the_attempts_of_a_strangers_job_are_counted(redis_client: Redis, entry: bytes) -> None:
+    queues = Queues(redis_client, lease_ms=1)
+    redis_client.rpush(keys.queue("recall"), entry)
+    _lease(queues)
+    eventually(lambda: queues.expire() == {"batch-1": 1}, interval=0.005)
+    [job], _ = queues.lease("recall", batch_id="batch-2", owner="run-2", limit=1)
+    assert (job.vcon_uuids, job.attempts) == (("a",), 2)
+
+
+@pytest.mark.parametrize("entry", [b"", b"nonsense", b"[]", b'"x"', b"{}", b"7", b'{"id":"1",', b"[" * 2000])
+def test_an_entry_that_is_not_json_is_put_aside_and_stops_no_other(
+    queues: Queues, redis_client: Redis, entry: bytes
+) -> None:
+    redis_client.rpush(keys.queue("recall"), entry)
+    queues.push("recall", ["a"])
+    jobs, refused = queues.lease("recall", batch_id="b", owner="r", limit=5)
+    assert ([job.vcon_uuids for job in jobs], len(refused)) == ([("a",)], 1)
+    assert redis_client.lrange("dead:recall:refused", 0, -1) == [entry]
+
+
+def test_members_that_a_stranger_uses_otherwise_are_ignored(queues: Queues, redis_client: Redis) -> None:
+    entry = {"vcon_uuid": ["a"], "priority": 9, "not_before": "soon", "dedupe": [], "last_error": "x", "more": {}}
+    redis_client.rpush(keys.queue("recall"), orjson.dumps(entry))
+    [job], _ = queues.lease("recall", batch_id="b", owner="r", limit=5)
+    assert (job.priority, job.not_before, job.dedupe, job.last_error) == ("normal", 0.0, "", None)
+
+
+# --- put back --------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_is_put_back_waits_for_its_time_with_what_befell_it(queues: Queues, redis_client: Redis) -> None:
+    queues.push("recall", [new_job("a", priority="urgent", parameters={"p": 1})])
+    [job], _ = queues.lease("recall", batch_id="b", owner="r", limit=1)
+    error = LastError("busy", "come again", "transcribe", "r", 5.0)
+    assert queues.put_back("b", owner="r", jobs=[job.again(error, time.time() + 60)], events=[b'{"n":1}']) == 1
+    assert queues.close("b", owner="r") == 0
+    state = queues.state(["recall"])["recall"]
+    assert (state.later, state.due, queues.depth("recall"), redis_client.xlen(keys.OUTBOX)) == (1, 0, 0, 1)
+    [waiting] = queues.jobs("recall")
+    assert (waiting.retries, waiting.priority, waiting.parameters) == (1, "urgent", {"p": 1})
+    assert waiting.last_error == LastError("busy", "come again", "transcribe", "r", 5.0, 5.0)
+
+
+def test_what_is_due_is_leased_by_its_priority_and_a_retry_is_no_fruitless_lease(queues: Queues) -> None:
+    queues.push("recall", [new_job("a", priority="urgent")])
+    [job], _ = queues.lease("recall", batch_id="b", owner="r", limit=1)
+    later = job.again(LastError("busy", "x", None, "r", 5.0), time.time() + 0.05)
+    queues.put_back("b", owner="r", jobs=[later])
+    queues.push("recall", ["b"])
+    eventually(lambda: queues.state(["recall"])["recall"].due, interval=0.01)
+    jobs, _ = queues.lease("recall", batch_id="c", owner="r", limit=2)
+    assert [(job.vcon_uuids[0], job.attempts, job.retries, job.fruitless) for job in jobs] == [
+        ("a", 2, 1, 1),
+        ("b", 1, 0, 1),
+    ]
+
+
+def test_only_the_owner_puts_back_and_each_job_once(queues: Queues, redis_client: Redis) -> None:
+    queues.push("recall", ["a"])
+    jobs, _ = queues.lease("recall", batch_id="b", owner="r", limit=1)
+    assert queues.put_back("b", owner="stranger", jobs=jobs) == -1
+    assert queues.put_back("b", owner="r", jobs=jobs, events=[b"{}"]) == 1
+    assert queues.put_back("b", owner="r", jobs=jobs, events=[b"{}"]) == 0
+    assert (queues.depth("recall"), redis_client.xlen(keys.OUTBOX)) == (1, 1)
+
+
+def test_several_leases_are_prolonged_at_once_and_lost_ones_told(queues: Queues) -> None:
+    queues.push("recall", ["a", "b"])
+    for batch_id, owner in (("b1", "r"), ("b2", "stranger")):
+        queues.lease("recall", batch_id=batch_id, owner=owner, limit=1)
+    assert queues.beat_all(["b1", "b2", "b3"], owner="r") == {"b2", "b3"}
+
+
+# --- the dead --------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_job_that_was_retried_tells_when_it_failed_first(queues: Queues) -> None:
+    job = (
+        new_job("a")
+        .again(LastError("busy", "x", None, "r1", 5.0), 0.0)
+        .again(LastError("busy", "y", None, "r2", 9.0), 0.0)
+    )
+    dead = DeadJob(job=job, code="x", error="y", processor="p", batch_id="b", run_id="r3", failed_at=12.0)
+    assert (dead.first_failed_at, orjson.loads(dead.to_bytes())["failure"]["first_failed_at"]) == (5.0, 5.0)
+    assert dead.redriven().last_error == LastError("x", "y", "p", "r3", 12.0, 5.0)
+
+
+def test_a_redrive_finds_the_pipelines_jobs_in_its_failure_queue_too(queues: Queues, redis_client: Redis) -> None:
+    for pipeline in ("recall", "other"):
+        dead = DeadJob(
+            job=new_job(pipeline), code="x", error="y", processor="p", batch_id="b", run_id="r", pipeline=pipeline
+        )
+        redis_client.rpush(keys.queue("sad"), dead.to_bytes())
+    redriven = queues.redrive("recall", failed_in={"r"}, batch_id="b2", owner="r2", failure_queue="sad")
+    assert [job.vcon_uuids for job in redriven] == [("recall",)]
+    assert queues.depth("sad") == 1
+    queues.hand_back("b2", owner="r2")
+    assert queues.depth("recall") == 1
