@@ -100,13 +100,11 @@ def test_a_run_that_goes_on_is_left_alone(instance: dg.DagsterInstance, engine: 
 
 
 def test_the_failed_jobs_of_an_old_run_can_still_be_taken_up_by_re_executing_it(
-    deployed: Settings, instance: dg.DagsterInstance, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    deployed: Settings, instance: dg.DagsterInstance, engine: Engine
 ) -> None:
     chats(deployed, "a recall", "nothing")
-    monkeypatch.setenv("WRONG", "1")
-    red = dg.execute_job(dg.reconstructable(recall_job), instance)
+    red = dg.execute_job(dg.reconstructable(wrong_recall_job), instance)
     assert not red.success
-    monkeypatch.delenv("WRONG")
     prune_events(engine, days=30, now=LATER)
     Checkpoints(open_objects(deployed.objects_url)).sweep(timedelta(0))
     from_failure = dg.ReexecutionOptions.from_failure(red.run_id, instance)
@@ -118,8 +116,12 @@ def test_the_failed_jobs_of_an_old_run_can_still_be_taken_up_by_re_executing_it(
 
 def recall_job() -> dg.JobDefinition:
     """For ``reconstructable``, which wants a function of a module."""
-    text = FIND_RECALLS.replace("recalls}", "nowhere}") if "WRONG" in os.environ else FIND_RECALLS
-    return definitions(load_settings(), recall=text).resolve_job_def("recall")
+    return definitions(load_settings()).resolve_job_def("recall")
+
+
+def wrong_recall_job() -> dg.JobDefinition:
+    """The same with a projection that does not exist."""
+    return definitions(load_settings(), recall=FIND_RECALLS.replace("recalls}", "nowhere}")).resolve_job_def("recall")
 
 
 def test_the_job_says_what_it_did_and_how_much_is_left(instance: dg.DagsterInstance, engine: Engine) -> None:

@@ -61,8 +61,10 @@ def _held(context: dg.OpExecutionContext, run: Runtime, definition: Definition, 
 
 
 def _ancestors(context: dg.OpExecutionContext) -> set[str]:
-    tags = context.run.tags
-    return {tags[tag] for tag in ("dagster/parent_run_id", "dagster/root_run_id") if tag in tags}
+    """The runs that this one repeats or continues."""
+    run = context.run
+    named = (run.parent_run_id, run.root_run_id, *(run.tags.get(f"dagster/{tag}_run_id") for tag in ("parent", "root")))
+    return {run_id for run_id in named if run_id}
 
 
 def _redriven(context: dg.OpExecutionContext, run: Runtime, definition: Definition, empty: Held) -> Held:
