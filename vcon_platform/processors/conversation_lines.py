@@ -55,7 +55,7 @@ def _who(vcon: Vcon, turn: Turn) -> str:
     for member in ("name", "tel", "mailto"):
         value = party.get(member)
         if isinstance(value, str) and value.strip():
-            return _flat(value).replace(":", " ")
+            return _flat(value.replace(":", " "))
     return f"Party {turn.party}"
 
 
