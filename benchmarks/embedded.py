@@ -16,15 +16,19 @@ from vcon_platform.settings import Settings
 from vcon_platform.store.opening import Store, open_store
 
 
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
 @contextmanager
 def embedded_store() -> Iterator[Store]:
     """A store as in production, with the append-only file on and the search index made, its archive in a local folder;
     gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="vcon-benchmark-"))
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    server = RedisServer(folder / "redis", folder / "redis.conf", port, "benchmark")
+    server = RedisServer(folder / "redis", folder / "redis.conf", free_port(), "benchmark")
     server.prepare()
     process = subprocess.Popen(
         [str(part) for part in server.command()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"

@@ -55,6 +55,12 @@ def test_only_as_many_entries_as_asked_for_are_taken_from_the_head(
     assert ship_all(redis_client, ledger) == 3
 
 
+def test_shipping_ends_when_its_time_is_over(redis_client: redis.Redis, postgres_url: str) -> None:
+    put(redis_client, event())
+    assert ship_all(redis_client, Ledger(postgres_url), within=0) == 0
+    assert waiting(redis_client) == 1
+
+
 def test_a_shipper_that_died_after_storing_and_before_deleting_makes_no_duplicate(
     redis_client: redis.Redis, postgres_url: str
 ) -> None:

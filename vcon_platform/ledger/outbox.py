@@ -11,7 +11,9 @@ with the reason. ``redrive_rejected`` brings such events back when the cause is 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
@@ -74,12 +76,12 @@ def ship(client: Redis, ledger: Ledger, limit: int = 1_000) -> int:
     return len(entries)
 
 
-def ship_all(client: Redis, ledger: Ledger) -> int:
-    """Ship what stands in the outbox now, however much; what comes in meanwhile may stay for the next call. Gives
-    the number of entries taken off. Raises what :func:`ship` raises."""
-    left = waiting(client)
+def ship_all(client: Redis, ledger: Ledger, *, within: float = inf) -> int:
+    """Ship what stands in the outbox now, however much; what comes in meanwhile may stay for the next call, and so may
+    what is left after ``within`` seconds. Gives the number of entries taken off. Raises what :func:`ship` raises."""
+    left, deadline = waiting(client), time.monotonic() + within
     shipped = 0
-    while shipped < left and (taken := ship(client, ledger)):
+    while shipped < left and time.monotonic() < deadline and (taken := ship(client, ledger)):
         shipped += taken
     return shipped
 
@@ -126,7 +128,7 @@ def _events_in(fields: Mapping[Any, Any]) -> list[Any]:
 def _append(ledger: Ledger, events: Sequence[LedgerEvent]) -> list[tuple[LedgerEvent, str]]:
     """Store these events; the ones that Postgres will not hold are found by halving and given back."""
     try:
-        ledger.append(events)
+        ledger.append_read(events)
     except EventRefused as refused:
         if len(events) == 1:
             return [(events[0], str(refused))]

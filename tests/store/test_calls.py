@@ -1,0 +1,89 @@
+"""Many vCons in one script call: each stands or falls alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.support import document_store
+from vcon_platform.store import calls, keys
+from vcon_platform.store.commits import Commit, Committed, NewVcon
+from vcon_platform.store.connection import StoreUnavailable
+from vcon_platform.store.documents import DocumentStore
+from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.uuids import new_uuid
+
+
+@pytest.fixture
+def documents(redis_client: Redis, tmp_path: Path) -> DocumentStore:
+    return document_store(redis_client, tmp_path)
+
+
+def _new(subject: str = "x") -> Vcon:
+    return Vcon({"uuid": new_uuid(), "created_at": "2026-11-02T09:00:00Z", "subject": subject})
+
+
+def _stored(documents: DocumentStore, count: int) -> list[str]:
+    return [uuid for uuid, _ in documents.create(NewVcon(_new()) for _ in range(count))]
+
+
+def _types(documents: DocumentStore, uuid: str) -> list[str]:
+    return [entry["type"] for entry in documents.read_one(uuid).analysis]
+
+
+def test_a_vcon_that_redis_cannot_store_harms_none_of_its_call(documents: DocumentStore, redis_client: Redis) -> None:
+    vcons = [_new() for _ in range(3)]
+    redis_client.set(keys.meta(vcons[1].uuid), "no hash")
+    with pytest.raises(StoreUnavailable):
+        list(documents.create(map(NewVcon, vcons)))
+    assert documents.read([vcons[0].uuid, vcons[2].uuid]).keys() == {vcons[0].uuid, vcons[2].uuid}
+
+
+def test_a_commit_that_redis_refuses_harms_none_of_its_call(documents: DocumentStore, redis_client: Redis) -> None:
+    uuids = _stored(documents, 3)
+    vcons = list(documents.read(uuids).values())
+    for vcon in vcons:
+        vcon.append("analysis", {"type": "seen"})
+    redis_client.set(keys.batch_jobs(""), "no hash")
+    redis_client.delete(keys.meta(uuids[1]))
+    redis_client.set(keys.meta(uuids[1]), "no hash")
+    with pytest.raises(StoreUnavailable):
+        list(documents.commit(map(Commit, vcons)))
+    assert [_types(documents, uuid) for uuid in (uuids[0], uuids[2])] == [["seen"], ["seen"]]
+
+
+def test_more_vcons_than_one_call_takes_are_all_stored_and_read(documents: DocumentStore) -> None:
+    uuids = _stored(documents, calls.MOST * 2 + 1)
+    assert list(documents.read(uuids)) == uuids
+
+
+def test_heavy_vcons_have_calls_of_their_own() -> None:
+    parts = [calls.Part((), (), weight) for weight in (1, 1, calls.HEAVIEST, 1, calls.HEAVIEST + 1, 1)]
+    groups = [[part.weight for part in group] for group in calls._groups(parts)]
+    assert groups == [[1, 1], [calls.HEAVIEST], [1], [calls.HEAVIEST + 1], [1]]
+
+
+def test_what_is_appended_keeps_its_order_among_other_changes(documents: DocumentStore) -> None:
+    [uuid] = _stored(documents, 1)
+    vcon = documents.read_one(uuid)
+    vcon.append("analysis", {"type": "one"})
+    vcon.append("analysis", {"type": "two"})
+    vcon.put("subject", "changed")
+    vcon.put("analysis", {"type": "second"}, 1)
+    vcon.append("attachments", {"purpose": "tags"})
+    vcon.append("analysis", {"type": "three"})
+    [(_, outcome)] = documents.commit([Commit(vcon)])
+    assert outcome is Committed.OK
+    assert documents.read_one(uuid).data == vcon.data
+    assert _types(documents, uuid) == ["one", "second", "three"]
+
+
+def test_a_thousand_elements_are_appended_in_one_commit(documents: DocumentStore) -> None:
+    [uuid] = _stored(documents, 1)
+    vcon = documents.read_one(uuid)
+    for number in range(1201):
+        vcon.append("analysis", {"type": str(number)})
+    list(documents.commit([Commit(vcon)]))
+    assert _types(documents, uuid) == [str(number) for number in range(1201)]
