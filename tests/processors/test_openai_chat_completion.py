@@ -63,7 +63,7 @@ def messages(service: Service) -> list[tuple[str, str]]:
 
 TestOpenAIStandard = processor_tests(OpenAIChatCompletion, example_io=chat)
 
-JSON = {"json_response": True, "prompt": "Answer in JSON."}
+JSON: dict[str, Any] = {"json_response": True, "prompt": "Answer in JSON."}
 CUT = ".choices[0].message.content[8:-4] | fromjson"
 
 

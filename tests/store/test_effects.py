@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -42,7 +42,7 @@ def begin(outbox: EffectsOutbox, owner: str = "run-1") -> KeptEffect:
 
 def told(client: Redis) -> list[Any]:
     """The events in the outbox of the ledger: [sent, reason]."""
-    entries = client.xrange(keys.OUTBOX)
+    entries = cast("list[Any]", client.xrange(keys.OUTBOX))
     return [event[1:] for _, fields in entries for event in orjson.loads(fields[b"events"])]
 
 
@@ -271,7 +271,7 @@ def test_whatever_happens_nothing_is_sent_twice_or_in_two_states(redis_client: R
             case "resend" | "drop":
                 with suppress(EffectUnknown):
                     getattr(outbox, step)(key)
-        places = [e.key for state in ("sending", "later", "refused", "uncertain") for e in outbox.entries(state)]  # type: ignore[arg-type]
+        places = [e.key for state in ("sending", "later", "refused", "uncertain") for e in outbox.entries(state)]
         places += [each for each in sent if redis_client.zscore(keys.effects("sent"), each) is not None]
         assert len(places) == len(set(places))
     assert len(sent) == len(set(sent))
