@@ -16,10 +16,12 @@ import pytest
 from redis import Redis
 
 from tests.pipelines.engine_support import lent, piped, run
-from tests.pipelines.support import engine, stored
+from tests.pipelines.support import PROJECTIONS, engine, stored
 from tests.support import eventually
 from vcon_platform.pipelines import timed
 from vcon_platform.pipelines.engine import Engine
+from vcon_platform.pipelines.timed_child import FromSettings
+from vcon_platform.settings import Settings
 from vcon_platform.store.jobs import DeadJob, new_job
 
 LIMIT = {"timeout": 20.0}
@@ -95,6 +97,14 @@ def test_the_result_cache_can_be_used(work: Engine, redis_client: Redis) -> None
     assert len(list(redis_client.scan_iter("result:*"))) == 1
 
 
+def test_what_is_lent_is_opened_from_the_settings(redis_client: Redis, tmp_path: Path, settings: Settings) -> None:
+    work = engine(redis_client, tmp_path, parts={"lending": FromSettings(settings, PROJECTIONS)})
+    [uuid] = stored(work, "cache")
+    run(work, piped(("hang", LIMIT)))
+    work.close()
+    assert work.documents.read_one(uuid).analysis[0]["type"] == "kept"
+
+
 def test_a_permanent_error_comes_back_with_its_name(work: Engine) -> None:
     stored(work, "never")
     run(work, piped(("hang", LIMIT)))
@@ -143,7 +153,7 @@ from functools import partial
 from pathlib import Path
 from redis import Redis
 from tests.pipelines.engine_support import lent, piped
-from tests.pipelines.support import engine, stored
+from tests.pipelines.support import PROJECTIONS, engine, stored
 
 def main():
     url, folder = sys.argv[1], Path(sys.argv[2])

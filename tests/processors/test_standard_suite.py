@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.processors.support import document, io_of
-from vcon_platform.processors.base import Effects, PermanentError, Processor, ProcessorIO, ProcessorOptions
+from vcon_platform.processors.base import Effect, Effects, PermanentError, Processor, ProcessorIO, ProcessorOptions
 from vcon_platform.processors.testing import processor_tests
+from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.uuids import new_uuid
 
 _calls = iter(range(1_000_000))
 
@@ -52,9 +54,41 @@ def crash(io: ProcessorIO) -> None:
         io.vcon.parties[0]["name"].upper()
 
 
+def add_a_random_one(io: ProcessorIO) -> None:
+    io.add(Vcon({**io.vcon.data, "uuid": new_uuid()}))
+
+
+def add_itself(io: ProcessorIO) -> None:
+    io.add(Vcon(dict(io.vcon.data)))
+
+
+def send(io: ProcessorIO) -> None:
+    io.send(Effect({"to": "nobody"}))
+
+
+def send_then_fail(io: ProcessorIO) -> None:
+    send(io)
+    raise PermanentError("too late")
+
+
+def leave_an_object(io: ProcessorIO) -> None:
+    io.parameters["it"] = _ODD
+
+
+_ODD = object()
+
+
 @pytest.mark.parametrize(
     ("work", "members", "failing"),
     [
+        (nothing, {}, "test_can_work_in_a_process_of_its_own"),  # a class that no module knows
+        (nothing, {"pool": "a pool"}, "test_a_pool_has_a_name_that_a_setting_can_hold"),
+        (add_a_random_one, {"effects": Effects(changes=True)}, "test_same_input_twice_has_the_same_effect"),
+        (add_a_random_one, {}, "test_does_only_what_it_declares"),
+        (add_itself, {"effects": Effects(changes=True)}, "test_what_it_makes_and_asks_for_can_be_kept"),
+        (leave_an_object, {}, "test_what_it_makes_and_asks_for_can_be_kept"),
+        (send, {}, "test_does_only_what_it_declares"),
+        (send_then_fail, {"effects": Effects(sends=True)}, "test_leaves_the_vcon_untouched_when_it_fails"),
         (nothing, {"name": "Bad Name"}, "test_says_what_it_is"),
         (nothing, {"version": "latest"}, "test_says_what_it_is"),
         (nothing, {"title": ""}, "test_says_what_it_is"),

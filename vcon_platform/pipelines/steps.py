@@ -18,20 +18,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-
-import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.ledger.events import EventForm, EventKind
-from vcon_platform.pipelines.batch import AskedEffect, Batch, Item, Verdict
+from vcon_platform.pipelines.asked import NotKeepable, check, take_down
+from vcon_platform.pipelines.attempts import try_again
+from vcon_platform.pipelines.batch import Batch, Item, Verdict
 from vcon_platform.pipelines.definition import Step, hash_of
 from vcon_platform.pipelines.formatting import Templates
 from vcon_platform.pipelines.threads import in_threads
 from vcon_platform.pipelines.timed import TimedWorkers, TookTooLong, Unforeseen, processes, task_of
 from vcon_platform.processors.base import (
-    Effect,
     NotApplicable,
     PermanentError,
     Processor,
@@ -39,8 +38,6 @@ from vcon_platform.processors.base import (
     ProcessorIO,
     ProcessorOptions,
 )
-from vcon_platform.store import keys
-from vcon_platform.store.jobs import PRIORITIES
 
 if TYPE_CHECKING:
     from pebble import ProcessFuture
@@ -49,10 +46,6 @@ logger = logging.getLogger(__name__)
 
 CONCURRENCY = 64
 """Conversations at once in a processor that waits for the network, where no pipeline says another number."""
-TRANSIENT_ATTEMPTS = 4
-"""Tries of one processor on one conversation: waits of about 0.5, 1 and 2 s bridge a rate limit or a restart."""
-LONGEST_WAIT = 60.0
-"""Seconds that a run waits for a service that said how long; what takes longer is for a retry of the job."""
 
 
 class PoolSlots(Protocol):
@@ -67,12 +60,6 @@ class InputMissing(PermanentError):
     """``input_vcon_index`` names a vCon that the conversation does not have."""
 
     code = "input_vcon_index"
-
-
-class NotKeepable(PermanentError):
-    """A processor made something that cannot be kept."""
-
-    code = "not_keepable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +230,12 @@ class _Walk:
         if not isinstance(item.io, ProcessorIO):
             item.io = io
             raise NotKeepable(f"processor {self._step.name} gave back no ProcessorIO; its process() must return io")
-        self._check(item.io, before)
-        if len(item.io.vcons) > len(before) or len(item.io.queued) > asked[0] or len(item.io.effects) > asked[1]:
-            self._take_down(item, len(before), *asked)
+        io, name = item.io, self._step.name
+        check(io, before, name)
+        if len(io.vcons) > len(before) or len(io.queued) > asked[0] or len(io.effects) > asked[1]:
+            take_down(item, name, self._prepared.processor, self._form(EventKind.CREATED), len(before), *asked)
+            self.queued += len(io.queued) - asked[0]
+            self.effects += len(io.effects) - asked[1]
 
     def _attempt(self, item: Item, options: ProcessorOptions) -> None:
         io = item.io
@@ -294,81 +284,14 @@ class _Walk:
 
     def _again(self, item: Item, options: ProcessorOptions, error: PlatformError) -> None:
         """Try again while the fault is a passing one. Raises the last one."""
-        from tenacity import (
-            RetryCallState,
-            Retrying,
-            retry_if_exception,
-            sleep_using_event,
-            stop_after_attempt,
-            stop_when_event_set,
-            wait_exponential_jitter,
-        )
-
-        exponential = wait_exponential_jitter(self._walker.retry_wait, max=30, jitter=self._walker.retry_wait)
         before = [len(vcon.changes) for vcon in item.io.vcons]
-        first: list[PlatformError] = [error]
-
-        def attempt() -> None:
-            if first:  # it has been made already
-                raise first.pop()
-            if self._stop.is_set():
-                raise CancelledError
-            self._attempt(item, options)
-
-        def wait(state: RetryCallState) -> float:
-            asked = getattr(state.outcome.exception() if state.outcome else None, "retry_after", None) or 0.0
-            return min(LONGEST_WAIT, max(exponential(state), asked))
-
-        Retrying(
-            retry=retry_if_exception(
-                lambda error: isinstance(error, PlatformError) and error.transient and not _changed(item.io, before)
-            ),
-            stop=stop_after_attempt(TRANSIENT_ATTEMPTS) | stop_when_event_set(self._stop),
-            wait=wait,
-            sleep=sleep_using_event(self._stop),
-            reraise=True,
-        )(attempt)
-
-    def _check(self, io: ProcessorIO, before: list[int]) -> None:
-        """Raise unless what the processor made is JSON: the commit and the checkpoint of the whole batch rely on it."""
-        try:
-            for vcon, number in zip(io.vcons, before, strict=False):
-                for change in vcon.changes[number:]:
-                    orjson.dumps(change.value)
-            if io.parameters:
-                orjson.dumps(io.parameters)
-        except TypeError:
-            raise NotKeepable(
-                f"processor {self._step.name} left a value in a vCon or a parameter that JSON cannot hold; texts, "
-                "numbers, booleans, lists and objects with texts as names can be kept"
-            ) from None
-
-    def _take_down(self, item: Item, vcons: int, queued: int, effects: int) -> None:
-        """Write down who asked for the new vCons, jobs and effects. Raises NotKeepable for one that cannot be."""
-        io, name, processor = item.io, self._step.name, self._prepared.processor
-        known = {vcon.uuid for vcon in io.vcons[:vcons]}
-        for vcon in io.vcons[vcons:]:
-            if vcon.uuid in known:
-                raise NotKeepable(f"processor {name} added a vCon of a uuid that the conversation has already")
-            known.add(vcon.uuid)
-            vcon.to_bytes()
-            if not any(vcon is each for each in io.added):
-                io.added.append(vcon)
-            item.created[vcon.uuid] = self._form(EventKind.CREATED).event(
-                vcon.uuid, 1, job=item.job.id, **{"from": item.job.vcon_uuids[0]}
-            )
-        for asked in io.queued[queued:]:
-            keys.queue(asked.queue)
-            if asked.priority not in PRIORITIES:
-                raise NotKeepable(f"processor {name} asked for a job of priority {asked.priority!r}: there is none")
-            parameters = orjson.loads(orjson.dumps(asked.parameters))  # as they are now
-            uuids = tuple(asked.vcon_uuids) or item.job.vcon_uuids
-            item.queued.append(replace(asked, vcon_uuids=uuids, parameters=parameters))
-        for effect in io.effects[effects:]:
-            body = orjson.loads(orjson.dumps(effect.body, option=orjson.OPT_NON_STR_KEYS))
-            item.effects.append(AskedEffect(name, processor.name, processor.version, Effect(body, str(effect.summary))))
-        self.queued += len(io.queued) - queued
-        self.effects += len(io.effects) - effects
+        try_again(
+            lambda: self._attempt(item, options),
+            error,
+            wait=self._walker.retry_wait,
+            stop=self._stop,
+            may=lambda: not _changed(item.io, before),
+        )
 
     # --- what it means ------------------------------------------------------------------------------------------
 

@@ -91,7 +91,11 @@ def processor_tests(
         def test_can_work_in_a_process_of_its_own(self) -> None:
             """A time limit needs that."""
             given = processor_class.options.model_validate(chosen)
-            if pickle.loads(pickle.dumps((processor_class, given))) != (processor_class, given):  # noqa: S301 - our own
+            try:
+                again = pickle.loads(pickle.dumps((processor_class, given)))  # noqa: S301 - our own
+            except (pickle.PickleError, AttributeError, TypeError):
+                again = None
+            if again != (processor_class, given):
                 pytest.fail("class and options must survive pickling; define both at the top of a module")
 
         def test_every_option_explains_itself(self) -> None:
@@ -124,8 +128,10 @@ def processor_tests(
 
         def test_what_it_makes_and_asks_for_can_be_kept(self) -> None:
             after = run(example_io())
-            for what in ([vcon.data for vcon in after.vcons], after.parameters, after.queued, after.effects):
-                orjson.dumps(what, option=orjson.OPT_NON_STR_KEYS)
+            try:
+                orjson.dumps([[vcon.data for vcon in after.vcons], after.parameters, after.queued, after.effects])
+            except TypeError as error:
+                pytest.fail(f"it left what JSON cannot hold: {error}")
             uuids = [vcon.uuid for vcon in after.vcons]
             if len(set(uuids)) < len(uuids):
                 pytest.fail("it added a vCon of a uuid that is there already; io.new_uuid() gives a new one")

@@ -1,0 +1,67 @@
+"""What a processor asked for while it worked on a conversation: new vCons, jobs, effects. Noted with who asked.
+
+Belongs here: whether it can be kept. Not here: when it happens (``settling.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from vcon_platform.ledger.events import EventForm
+from vcon_platform.pipelines.batch import AskedEffect, Item
+from vcon_platform.processors.base import Effect, PermanentError, Processor, ProcessorIO
+from vcon_platform.store import keys
+from vcon_platform.store.jobs import PRIORITIES
+
+
+class NotKeepable(PermanentError):
+    """A processor made something that cannot be kept."""
+
+    code = "not_keepable"
+
+
+def check(io: ProcessorIO, before: Sequence[int], name: str) -> None:
+    """Raise :class:`NotKeepable` unless what the processor ``name`` made is JSON: the commit and the checkpoint of the
+    whole batch rely on it. ``before``: how many changes each vCon had."""
+    try:
+        for vcon, number in zip(io.vcons, before, strict=False):
+            for change in vcon.changes[number:]:
+                orjson.dumps(change.value)
+        if io.parameters:
+            orjson.dumps(io.parameters)
+    except TypeError:
+        raise NotKeepable(
+            f"processor {name} left a value in a vCon or a parameter that JSON cannot hold; texts, "
+            "numbers, booleans, lists and objects with texts as names can be kept"
+        ) from None
+
+
+def take_down(
+    item: Item, name: str, processor: Processor[Any], created: EventForm, vcons: int, queued: int, effects: int
+) -> None:
+    """Note on the item who asked for what, from these numbers of vCons, jobs and effects on. ``name``: the step's.
+    Raises :class:`NotKeepable`, and NameRefused for a queue that cannot be."""
+    io = item.io
+    known = {vcon.uuid for vcon in io.vcons[:vcons]}
+    for vcon in io.vcons[vcons:]:
+        if vcon.uuid in known:
+            raise NotKeepable(f"processor {name} added a vCon of a uuid that the conversation has already")
+        known.add(vcon.uuid)
+        vcon.to_bytes()
+        if not any(vcon is each for each in io.added):
+            io.added.append(vcon)
+        item.created[vcon.uuid] = created.event(vcon.uuid, 1, job=item.job.id, **{"from": item.job.vcon_uuids[0]})
+    for asked in io.queued[queued:]:
+        keys.queue(asked.queue)
+        if asked.priority not in PRIORITIES:
+            raise NotKeepable(f"processor {name} asked for a job of priority {asked.priority!r}: there is none")
+        parameters = orjson.loads(orjson.dumps(asked.parameters))  # as they are now
+        uuids = tuple(asked.vcon_uuids) or item.job.vcon_uuids
+        item.queued.append(replace(asked, vcon_uuids=uuids, parameters=parameters))
+    for effect in io.effects[effects:]:
+        body = orjson.loads(orjson.dumps(effect.body, option=orjson.OPT_NON_STR_KEYS))
+        item.effects.append(AskedEffect(name, processor.name, processor.version, Effect(body, str(effect.summary))))
