@@ -17,7 +17,7 @@ from tests.pipelines import direct_support
 from tests.support import eventually
 from vcon_platform.api import health, pipeline_runs
 from vcon_platform.api.problems import add_problems
-from vcon_platform.pipelines import current, steps
+from vcon_platform.pipelines import attempts, current
 from vcon_platform.processors.base import (
     PermanentError,
     Processor,
@@ -89,7 +89,7 @@ def settings(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         {"absent": "a library is missing"},
     )
     monkeypatch.setattr(current, "load_processors", lambda: registry)
-    monkeypatch.setattr(steps, "TRANSIENT_ATTEMPTS", 1)
+    monkeypatch.setattr(attempts, "ATTEMPTS", 1)
     return settings.model_copy(update={"pipelines_dir_setting": folder})
 
 
