@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from vcon_platform.pipelines.catalogue import Catalogue
     from vcon_platform.pipelines.faults import DefinitionFault
     from vcon_platform.pipelines.stored import StoredDefinitions
-    from vcon_platform.services.going_live import Live
     from vcon_platform.services.pipeline_edits import Edited, PipelineEdits
 
 app = typer.Typer(
@@ -312,7 +311,8 @@ def reload(wait: Wait = WAIT, as_json: AsJson = False) -> None:
     else:
         for name, fault in found.broken.items():
             typer.echo(visible(f"{name}: {fault}"), err=True)
-        _echo_live(live)
+        good = "Dagster has loaded every definition that can be used, as it is now."
+        typer.echo(visible(good if live.live else live.message))
     raise typer.Exit(0 if live.live and not found.broken else 1)
 
 
@@ -355,15 +355,10 @@ def _tell(edited: Edited, sentence: str, as_json: bool) -> None:
         for warning in edited.warnings:
             typer.echo(visible(f"Note {warning}"), err=True)
         if live is not None:
-            _echo_live(live)
+            typer.echo(visible(live.message))
         else:
             typer.echo("It goes live at the next start or reload.")
     raise typer.Exit(1 if live is not None and live.state in ("refused", "loading") else 0)
-
-
-def _echo_live(live: Live) -> None:
-    message = live.message if live.live else live.message[:1].upper() + live.message[1:]
-    typer.echo(visible(f"It is {message}" if live.live else message))
 
 
 _pipeline_runs.register(app)

@@ -18,6 +18,8 @@ from vcon_platform.settings import Settings
 
 State = Literal["live", "loading", "dagster_down", "refused"]
 _LOOK_EVERY = 0.5
+_LIVE = "It is live: runs that start from now on use it; those under way end on the version they had."
+_GONE = "Dagster has it no more: no run of it starts from now on; those under way come to their end."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ def go_live(settings: Settings, wanted: Mapping[str, str | None], *, wait: float
     except DagsterRefused as refused:
         return Live(
             "dagster_down",
-            f"Dagster does not answer, so nothing was reloaded ({refused}) It goes live when Dagster starts, or by "
-            "'vcon-platform pipelines reload'.",
+            f"{refused} So nothing was reloaded: it goes live when Dagster starts, or by 'vcon-platform pipelines "
+            "reload'.",
         )
     error: str | None = None
     try:
@@ -65,9 +67,7 @@ def go_live(settings: Settings, wanted: Mapping[str, str | None], *, wait: float
     while True:
         loaded = loaded_versions(settings)
         if loaded is not None and all(loaded.get(name) == version for name, version in wanted.items()):
-            return Live(
-                "live", "live: runs that start from now on use it; those under way end on the version they had."
-            )
+            return Live("live", _GONE if wanted and not any(wanted.values()) else _LIVE)
         if time.monotonic() >= deadline:
             break
         time.sleep(min(_LOOK_EVERY, max(0.0, deadline - time.monotonic())))
@@ -75,8 +75,8 @@ def go_live(settings: Settings, wanted: Mapping[str, str | None], *, wait: float
         return Live("refused", f"Dagster could not load it: {_shortened(error)}")
     return Live(
         "loading",
-        f"not live after {wait:g} s: Dagster has another version still. See 'vcon-platform pipelines list', or try "
-        "'vcon-platform pipelines reload'.",
+        f"It is not live after {wait:g} s: Dagster has another version still. See 'vcon-platform pipelines list', or "
+        "try 'vcon-platform pipelines reload'.",
     )
 
 
