@@ -13,9 +13,13 @@ import pytest
 
 from tests.commands.conftest import Add, Run
 from vcon_platform.ledger.events import EventKind, LedgerEvent
+from vcon_platform.ledger.outbox import ship_all
 from vcon_platform.ledger.store import Ledger
+from vcon_platform.pipelines.catalogue import Catalogue
+from vcon_platform.pipelines.queueing import QueueDesk
 from vcon_platform.settings import Settings
 from vcon_platform.store import keys
+from vcon_platform.store.jobs import new_job
 from vcon_platform.store.leases import Queues
 from vcon_platform.store.media import object_key
 from vcon_platform.store.opening import Store
@@ -98,6 +102,22 @@ def test_a_lost_redis_comes_back_and_only_what_was_unfinished_is_queued_again(
     assert {uuid: vcon.data for uuid, vcon in store.documents.read(list(everything)).items()} == everything
     assert run("store", "check").exit_code == 0
     assert len(run("vcon", "search", "toaster").stdout.split()) == 4
+
+
+def test_what_was_queued_again_and_what_was_withdrawn_is_known_after_a_rebuild(
+    run: Run, add: Add, store: Store, deployed: Settings
+) -> None:
+    again, withdrawn, retried = add("-q", "recall"), add("-q", "recall"), add("-q", "recall")
+    _ended(deployed, again)
+    _ended(deployed, retried, EventKind.FAILED)
+    _ended(deployed, retried, EventKind.RETRIED)
+    desk = QueueDesk(Queues(store.client), store.documents, lambda: Catalogue({}, {}), by="operator")
+    desk.push("recall", [new_job(again)])
+    desk.withdraw("recall", [job.id for job in desk.queues.jobs("recall") if job.vcon_uuids == (withdrawn,)])
+    ship_all(store.client, Ledger(deployed.postgres_url()))
+    store.client.flushall()
+    run("store", "rebuild")
+    assert sorted(_waiting(store)) == sorted([again, retried])
 
 
 def test_before_a_rebuild_nothing_new_is_let_in(run: Run, add: Add, store: Store) -> None:

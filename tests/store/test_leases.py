@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import orjson
 import pytest
 from redis import Redis
 
-from tests.support import eventually
+from tests.support import child, eventually
 from vcon_platform.store import keys
 from vcon_platform.store.jobs import DeadJob, LastError, new_job, read_dead_job
 from vcon_platform.store.leases import LEASED_AT_ONCE, Queues
@@ -265,3 +268,42 @@ def test_a_redrive_finds_the_pipelines_jobs_in_its_failure_queue_too(queues: Que
     assert queues.depth("sad") == 1
     queues.hand_back("b2", owner="r2")
     assert queues.depth("recall") == 1
+
+
+# --- many at once ----------------------------------------------------------------------------------------------
+
+
+def test_many_who_lease_at_once_get_each_job_once(redis_client: Redis, redis_url: str) -> None:
+    names = [f"v{number}" for number in range(600)]
+    Queues(redis_client).push("recall", names)
+
+    def lease(number: int) -> list[str]:
+        with Redis.from_url(redis_url) as client:
+            mine = Queues(client)
+            return [name for turn in range(30) for name in _lease(mine, f"r{number}", f"{number}-{turn}", limit=7)]
+
+    with ThreadPoolExecutor(6) as threads:
+        leased = list(threads.map(lease, range(6)))
+    assert sorted(name for mine in leased for name in mine) == sorted(names)
+
+
+def test_the_jobs_of_a_process_that_was_killed_are_leased_by_another(
+    redis_client: Redis, redis_url: str, tmp_path: Path
+) -> None:
+    queues = Queues(redis_client, lease_ms=300)
+    queues.push("recall", ["a", "b", "c"])
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys, redis, time\n"
+        "from vcon_platform.store.leases import Queues\n"
+        "queues = Queues(redis.Redis.from_url(sys.argv[1]), 300)\n"
+        "queues.lease('recall', batch_id='b', owner='dies', limit=2)\n"
+        "while queues.beat('b', owner='dies'): time.sleep(0.05)\n"
+    )
+    root = Path(__file__).parents[2]
+    with child([sys.executable, script, redis_url], tmp_path / "log", cwd=root, env={"PYTHONPATH": str(root)}) as run:
+        eventually(lambda: queues.depth("recall") == 1, interval=0.02)
+        assert queues.expire() == {}
+        run.kill()
+        eventually(lambda: queues.expire() == {"b": 2}, interval=0.02)
+    assert _lease(queues) == ["a", "b", "c"]
