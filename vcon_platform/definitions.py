@@ -39,7 +39,12 @@ def build_definitions(*, settings: Settings | None = None, texts: Texts | None =
     streams = [build_stream(each, deployment.projections, feeds) for each in pipelines if each.options.lane == "stream"]
     lanes = [*(part.job for part in parts), *streams]
     tables = [projection_asset(each, ref.kind, days) for each in projections for ref in each.destinations]
-    landing = dg.define_asset_job("land_projections", selection=list(tables), tags={naming.LANDING_TAG: "true"})
+    # Dagster refuses a job over nothing.
+    landing = (
+        dg.define_asset_job("land_projections", selection=list(tables), tags={naming.LANDING_TAG: "true"})
+        if tables
+        else None
+    )
     return dg.Definitions(
         assets=[
             *(live_source(adapter) for adapter in adapters),
@@ -49,12 +54,12 @@ def build_definitions(*, settings: Settings | None = None, texts: Texts | None =
             *tables,
             *broken_assets(deployment.broken),
         ],
-        jobs=[*lanes, *([landing] if tables else []), deliver_effects, prune],
+        jobs=[*lanes, *([landing] if landing else []), deliver_effects, prune],
         schedules=[prune_schedule],
         sensors=[
             *(adapter_sensor(adapter, pipelines) for adapter in adapters),
             *([dispatcher_sensor(pipelines, lanes)] if parts else []),
-            *([landing_sensor(projections, landing)] if tables else []),
+            *([landing_sensor(projections, landing)] if landing else []),
             housekeeping,
         ],
         resources={

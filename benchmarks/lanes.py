@@ -1,0 +1,164 @@
+"""How long a conversation waits in either lane, through the real processes, and what a hand-over and a kill cost.
+
+    python benchmarks/lanes.py [--seconds N] [--rates 1,10,100]
+
+Starts an installation of its own in a temporary folder (embedded Redis and Postgres, Dagster's processes) with two
+pipelines of four trivial processors, ``calm`` in the batch lane and ``quick`` in the stream lane, and stores vCons at
+each rate. A latency is the time from before the vCon is stored to the message of its commit (``pipeline:{name}:done``).
+While ``quick`` is measured its run is followed by another every 20 s; at the end the run that works is killed (kill -9)
+and the time is taken until conversations are done again, and until the one it held is. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import psutil
+from redis import Redis
+
+from tests.support import free_port
+from vcon_platform.services.stack import Stack
+from vcon_platform.settings import Settings
+from vcon_platform.store.commits import NewVcon
+from vcon_platform.store.connection import connect
+from vcon_platform.store.documents import DocumentStore
+from vcon_platform.store.opening import open_store
+from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.uuids import new_uuid
+
+CALM = """
+processors:
+  - {processor_name: set_parameters, processor_options: {parameters: {a: 1}}}
+  - {processor_name: set_parameters, processor_options: {parameters: {b: 2}}}
+  - {processor_name: set_parameters, processor_options: {parameters: {c: 3}}}
+  - {processor_name: set_parameters, processor_options: {parameters: {d: 4}}}
+"""
+QUICK = "pipeline_options: {lane: stream, stream_seconds: 20}" + CALM
+
+
+class Done:
+    """When each conversation was committed, as Redis told it."""
+
+    def __init__(self, client: Redis) -> None:
+        self.at: dict[str, float] = {}
+        self.times: dict[str, int] = {}
+        self._messages = client.pubsub(ignore_subscribe_messages=True)
+        self._messages.subscribe("pipeline:calm:done", "pipeline:quick:done")
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        for message in self._messages.listen():
+            uuid = message["data"].decode()
+            self.at.setdefault(uuid, time.time())
+            self.times[uuid] = self.times.get(uuid, 0) + 1
+
+    def wait(self, uuids: list[str], seconds: float = 120.0) -> None:
+        """Until all are done."""
+        until = time.time() + seconds
+        while time.time() < until and not all(uuid in self.at for uuid in uuids):
+            time.sleep(0.01)
+
+
+def store(documents: DocumentStore, pipeline: str) -> tuple[str, float]:
+    """One new vCon; its uuid and when it came."""
+    uuid, now = new_uuid(), time.time()
+    members: dict[str, Any] = {"parties": [], "dialog": [], "analysis": [], "attachments": []}
+    vcon = Vcon({"uuid": uuid, "created_at": "2026-11-02T09:00:00+00:00", "subject": "x" * 500, **members})
+    list(documents.create([NewVcon(vcon, queues=[pipeline])]))
+    return uuid, now
+
+
+def measure(documents: DocumentStore, done: Done, pipeline: str, rate: float, seconds: float) -> dict[str, Any]:
+    """Latencies of what comes at this rate."""
+    came: dict[str, float] = {}
+    began = time.time()
+    for number in range(round(rate * seconds)):
+        time.sleep(max(0.0, began + number / rate - time.time()))
+        uuid, at = store(documents, pipeline)
+        came[uuid] = at
+    done.wait(list(came))
+    took = sorted(done.at[uuid] - at for uuid, at in came.items() if uuid in done.at)
+    return {
+        "pipeline": pipeline,
+        "rate": rate,
+        "conversations": len(came),
+        "not_done": len(came) - len(took),
+        "done_twice": sum(done.times.get(uuid, 0) > 1 for uuid in came),
+        "p50": round(statistics.median(took), 3),
+        "p95": round(took[int(0.95 * (len(took) - 1))], 3),
+        "max": round(took[-1], 3),
+    }
+
+
+def stream_process(client: Redis) -> tuple[str, int]:
+    """The run that works as ``quick`` and its process."""
+    lives = {run.decode(): json.loads(raw) for run, raw in client.hgetall("stream:quick").items()}
+    run_id = max(lives, key=lambda each: lives[each]["since"])
+    for process in psutil.process_iter(["cmdline"]):
+        if run_id in " ".join(process.info["cmdline"] or []):
+            return run_id, process.pid
+    raise SystemExit(f"no process for run {run_id}")
+
+
+def killed(client: Redis, documents: DocumentStore, done: Done) -> dict[str, Any]:
+    """What a kill -9 of the stream run costs."""
+    run_id, pid = stream_process(client)
+    os.kill(pid, signal.SIGKILL)
+    at = time.time()
+    came = [store(documents, "quick")[0] for _ in range(20)]
+    done.wait(came)
+    return {
+        "killed": run_id[:8],
+        "done_again_after": round(max(done.at[uuid] for uuid in came) - at, 2),
+        "done_twice": sum(done.times.get(uuid, 0) > 1 for uuid in came),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--rates", default="1,10,100")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="vcon-lanes-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        definitions = Path(folder) / "pipelines"
+        definitions.mkdir()
+        (definitions / "calm.yaml").write_text(CALM)
+        (definitions / "quick.yaml").write_text(QUICK)
+        chosen: dict[str, Any] = {
+            name: free_port()
+            for name in ("redis_port", "postgres_port", "code_server_port", "webserver_port", "api_port")
+        }
+        data = Path(folder) / "data"
+        stack = Stack(Settings(_env_file=None, data_dir_setting=data, pipelines_dir_setting=definitions, **chosen))
+        stack.up()
+        try:
+            client = connect(stack.settings.redis_url())
+            documents = open_store(stack.settings, client=client).documents
+            done = Done(client)
+            done.wait([store(documents, "quick")[0], store(documents, "calm")[0]])  # both have run once
+            told: list[Any] = []
+            for rate in map(float, given.rates.split(",")):
+                told += [measure(documents, done, name, rate, given.seconds) for name in ("quick", "calm")]
+                print(json.dumps(told[-2:]), file=sys.stderr)
+            told.append(killed(client, documents, done))
+            print(json.dumps(told, indent=1))
+        finally:
+            stack.down()
+
+
+if __name__ == "__main__":
+    main()
