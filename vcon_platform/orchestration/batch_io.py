@@ -38,8 +38,8 @@ class BatchIOManager(dg.IOManager):
 
 
 def _written_by(upstream: dg.OutputContext) -> str:
-    """The run that made this output; none of ours when Dagster no longer knows (``prune.py``). Then nothing is in hand, and
-    settle redrives what failed."""
+    """The run that made this output; none of ours when Dagster no longer knows (``prune.py``). Then nothing is in
+    hand, and settle redrives what failed."""
     try:
         return upstream.run_id
     except dg.DagsterInvariantViolationError:

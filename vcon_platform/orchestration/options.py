@@ -20,7 +20,16 @@ def config_model(name: str, options: ProcessorOptions) -> type[dg.Config]:
 
 
 def _description(info: FieldInfo) -> str:
-    return " ".join(part for part in (f"{info.title}." if info.title else "", info.description or "") if part)
+    more = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    parts = (
+        f"{info.title}." if info.title else "",
+        info.description or "",
+        f"In {more['unit']}." if more.get("unit") else "",
+        "Only the name of a variable (env:NAME): what is typed here is stored with the run."
+        if more.get("secret")
+        else "",
+    )
+    return " ".join(part for part in parts if part)
 
 
 def _annotation(info: FieldInfo) -> Any:

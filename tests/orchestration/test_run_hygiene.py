@@ -1,0 +1,109 @@
+"""What runs leave behind: few rows, and nothing of what people said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from redis import Redis
+from sqlalchemy import Engine, create_engine, text
+
+from tests.orchestration.support import chats, definitions, run
+from vcon_platform.processors.base import Effects
+from vcon_platform.processors.recall_finder import RecallFinder
+from vcon_platform.settings import Settings, load_settings
+from vcon_platform.store.leases import Queues
+
+SECRET = "my card is 4111 1111 1111 1111"
+FIND = "processors: [{processor_name: recall_finder}]"
+
+
+@pytest.fixture
+def instance(deployed: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """Dagster's records in Postgres, as in production."""
+    monkeypatch.setenv("DAGSTER_HOME", str(deployed.dagster_home))
+    monkeypatch.chdir(tmp_path)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+@pytest.fixture
+def engine(deployed: Settings) -> Iterator[Engine]:
+    made = create_engine(deployed.postgres_url())
+    yield made
+    made.dispose()
+
+
+def test_a_run_of_a_thousand_conversations_leaves_at_most_a_tenth_of_a_row_for_each(
+    deployed: Settings, instance: dg.DagsterInstance, engine: Engine
+) -> None:
+    chats(deployed, *["a recall"] * 1000)
+    assert run(definitions(deployed), instance).success
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT count(*) FROM dagster.event_logs")).scalar_one()
+    assert rows <= 100
+
+
+def _fails(_: object, io: Any, __: object) -> Any:
+    raise ValueError(f"cannot handle: {io.vcon.data}")  # as plugins do
+
+
+def recall_job() -> dg.JobDefinition:
+    """For ``reconstructable``, which wants a function of a module."""
+    return definitions(load_settings(), recall=FIND).resolve_job_def("recall")
+
+
+def test_what_people_said_is_nowhere_in_dagsters_records_when_a_processor_fails(
+    deployed: Settings, instance: dg.DagsterInstance, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RecallFinder, "process", _fails)
+    chats(deployed, SECRET)
+    assert not dg.execute_job(dg.reconstructable(recall_job), instance).success
+    with engine.connect() as connection:
+        tables = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname IN ('dagster', 'ledger')"))
+        for (table,) in list(tables):
+            for schema in ("dagster", "ledger"):
+                if connection.execute(text("SELECT to_regclass(:name)"), {"name": f"{schema}.{table}"}).scalar():
+                    rows = connection.execute(text(f'SELECT t::text FROM {schema}."{table}" t')).scalars()
+                    assert not [row for row in rows if "4111 1111" in row or "+15550100" in row], table
+    written = [path for path in deployed.data_dir.rglob("*") if path.is_file() and "compute_logs" in path.parts]
+    assert written
+    assert not [path for path in written if b"4111 1111" in path.read_bytes() or b"+15550100" in path.read_bytes()]
+
+
+def test_cancelling_a_run_that_waits_for_the_network_gives_its_jobs_back_at_once(
+    deployed: Settings, redis_client: Redis, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    began = threading.Semaphore(0)
+
+    def waits(_: object, io: Any, __: object) -> Any:
+        began.release()
+        released.wait(60)
+        return io
+
+    monkeypatch.setattr(RecallFinder, "process", waits)
+    monkeypatch.setattr(RecallFinder, "effects", Effects(network=True))
+    uuids = chats(deployed, *["hello"] * 100)
+    cancelled: list[float] = []
+
+    def cancel() -> None:
+        for _ in range(64):
+            began.acquire(timeout=30)
+        cancelled.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)  # what "Terminate" in the UI becomes
+
+    threading.Thread(target=cancel, daemon=True).start()
+    try:
+        assert not run(definitions(deployed, recall=FIND), instance).success
+        assert time.monotonic() - cancelled[0] < 2.0
+        assert [job.vcon_uuids[0] for job in Queues(redis_client).jobs("recall", 0, 200)] == uuids
+    finally:
+        released.set()
