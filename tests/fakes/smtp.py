@@ -6,19 +6,20 @@ connection closed without an answer; one that holds ``too large`` is answered 55
 
 from __future__ import annotations
 
-import contextlib
 import ssl
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from tests.fakes.https import certificate_for
+from tests.support import free_port
 
 
 @dataclass(slots=True)
@@ -39,14 +40,45 @@ class Received:
         return str(self.message.get_content()).replace("\r\n", "\n")
 
 
-@dataclass(slots=True)
 class FakeSmtp:
-    """A running server. ``names``: what clients called themselves."""
+    """Listens on 127.0.0.1 while its block runs. ``tls``: "" none, "starttls" offered, "implicit" from the start, with
+    a certificate of its own; ``users``: name to password, if a log-in is offered; ``refuse_sender``: the answer to
+    every sender."""
 
-    port: int
-    certificate: Path
-    mails: list[Received] = field(default_factory=list)
-    refuse_sender: str = ""
+    def __init__(self, *, tls: str = "", users: dict[str, str] | None = None) -> None:
+        self.mails: list[Received] = []
+        self.refuse_sender = ""
+        self.port = free_port()
+        self._folder = tempfile.TemporaryDirectory()
+        self.certificate = Path(self._folder.name) / "smtp.pem"
+        self.certificate.write_bytes(certificate_for(()))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate)
+        self._controller = _Listening(
+            self,
+            {
+                "tls_context": context if tls == "starttls" else None,
+                "authenticator": _authenticator(users) if users else None,
+                "auth_require_tls": tls == "starttls",
+            },
+            hostname="127.0.0.1",
+            port=self.port,
+            ssl_context=context if tls == "implicit" else None,
+            ready_timeout=10,
+        )
+
+    def __enter__(self) -> Self:
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._controller.stop()
+        self._folder.cleanup()
+
+    @property
+    def messages(self) -> list[EmailMessage]:
+        """What was received."""
+        return [mail.message for mail in self.mails]
 
     def _user(self, session: Any) -> str | None:
         return session.auth_data.login.decode() if session.auth_data else None
@@ -85,35 +117,18 @@ class FakeSmtp:
         return "250 OK"
 
 
-@contextlib.contextmanager
-def fake_smtp(folder: Path, *, port: int, tls: str = "", users: dict[str, str] | None = None) -> Iterator[FakeSmtp]:
-    """Run one on 127.0.0.1 while the block runs. ``tls``: "" none, "starttls" offered, "implicit" from the start;
-    ``users``: name to password, if a log-in is offered."""
-    certificate = folder / "smtp.pem"
-    certificate.write_bytes(certificate_for(()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    fake = FakeSmtp(port, certificate)
+class _Listening(Controller):
+    def __init__(self, handler: FakeSmtp, how: dict[str, Any], **where: Any) -> None:
+        self._how = how
+        super().__init__(handler, **where)
 
+    def factory(self) -> SMTP:
+        return SMTP(self.handler, hostname="smtp.test", **self._how)
+
+
+def _authenticator(users: dict[str, str]) -> Callable[..., AuthResult]:
     def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        good = isinstance(data, LoginPassword) and (users or {}).get(data.login.decode()) == data.password.decode()
+        good = isinstance(data, LoginPassword) and users.get(data.login.decode()) == data.password.decode()
         return AuthResult(success=good, handled=False, auth_data=data if good else None)
 
-    class Server(Controller):
-        def factory(self) -> SMTP:
-            return SMTP(
-                fake,
-                hostname="smtp.test",
-                tls_context=context if tls == "starttls" else None,
-                authenticator=authenticate if users else None,
-                auth_require_tls=tls == "starttls",
-            )
-
-    controller = Server(
-        fake, hostname="127.0.0.1", port=port, ssl_context=context if tls == "implicit" else None, ready_timeout=10
-    )
-    controller.start()
-    try:
-        yield fake
-    finally:
-        controller.stop()
+    return authenticate

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.fakes.smtp import FakeSmtp, Received, fake_smtp
+from tests.fakes.smtp import FakeSmtp, Received
 from tests.processors.support import document, io_of
 from tests.support import free_port
 from vcon_platform.processors import smtp_delivery
@@ -42,8 +41,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[FakeSmtp]:
-    with fake_smtp(tmp_path, port=free_port()) as fake:
+def server() -> Iterator[FakeSmtp]:
+    with FakeSmtp() as fake:
         yield fake
 
 
@@ -174,8 +173,8 @@ def login(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 @pytest.fixture
-def safe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSmtp]:
-    with fake_smtp(tmp_path, port=free_port(), tls="starttls", users={"notes": "sesame"}) as fake:
+def safe(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSmtp]:
+    with FakeSmtp(tls="starttls", users={"notes": "sesame"}) as fake:
         monkeypatch.setenv("SSL_CERT_FILE", str(fake.certificate))
         yield fake
 
@@ -188,8 +187,8 @@ def test_it_logs_in_with_what_the_environment_holds(safe: FakeSmtp, login: dict[
     assert send(safe, **login).user == "notes"
 
 
-def test_tls_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with fake_smtp(tmp_path, port=free_port(), tls="implicit") as fake:
+def test_tls_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeSmtp(tls="implicit") as fake:
         monkeypatch.setenv("SSL_CERT_FILE", str(fake.certificate))
         assert send(fake, use_tls=True).tls
 
