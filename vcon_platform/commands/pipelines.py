@@ -1,8 +1,9 @@
 """``vcon-platform pipelines``: the definitions of this installation, their versions, and whether they are live.
 
 Belongs here: reading what was typed, printing, exit codes. What is good, stored and live is decided in
-:mod:`vcon_platform.pipelines` and :mod:`vcon_platform.services.pipeline_edits`; ``run`` and ``simulate`` are in
-``_pipeline_runs.py``, ``import-conserver`` in ``_pipeline_import.py``.
+:mod:`vcon_platform.pipelines` and :mod:`vcon_platform.services.pipeline_edits`; ``validate``
+is in ``_pipeline_check.py``, ``run`` and ``simulate`` in ``_pipeline_runs.py``, ``import-conserver`` in
+``_pipeline_import.py``.
 
 Exit codes: 0 done; 1 it could not be done, or a definition has faults; 2 what was typed is wrong.
 """
@@ -19,14 +20,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vcon_platform.commands import _pipeline_import, _pipeline_runs
+from vcon_platform.commands import _pipeline_check, _pipeline_import, _pipeline_runs
+from vcon_platform.commands._pipeline_check import current, parsed, places
 from vcon_platform.commands._shown import shown, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from vcon_platform.pipelines.catalogue import Catalogue
-    from vcon_platform.pipelines.faults import DefinitionFault
     from vcon_platform.pipelines.stored import StoredDefinitions
     from vcon_platform.services.pipeline_edits import Edited, PipelineEdits
 
@@ -65,22 +64,13 @@ def _who(by: str | None) -> str:
         return "cli"
 
 
-def _current() -> Catalogue:
-    """The catalogue as it is now; without a Redis that was ever started, of the files alone."""
-    from vcon_platform.pipelines.current import CurrentCatalogue, patient_client
-    from vcon_platform.settings import load_settings
-
-    settings = load_settings()
-    return CurrentCatalogue(settings, patient_client(settings)).get()
-
-
 @app.command("list")
 def list_pipelines(as_json: AsJson = False) -> None:
     """List every pipeline: version, where it is defined, whether it is live, what is wrong with it."""
     from vcon_platform.services.going_live import loaded_versions
     from vcon_platform.settings import load_settings
 
-    found, loaded = _current(), loaded_versions(load_settings(), timeout=3.0)
+    found, loaded = current(), loaded_versions(load_settings(), timeout=3.0)
     rows = [_row(name, found, loaded) for name in sorted({*found.pipelines, *found.broken})]
     if as_json:
         typer.echo(json_text.dumps(rows))
@@ -129,93 +119,8 @@ def show(
     """Print a definition: as it is in use now, or an earlier version of it."""
     from vcon_platform.pipelines.yaml_text import as_yaml
 
-    raw = dict(_current().get(name).raw) if version is None else dict(_stored().version(name, version).definition)
+    raw = dict(current().get(name).raw) if version is None else dict(_stored().version(name, version).definition)
     typer.echo(json_text.dumps(raw) if as_json else as_yaml(raw), nl=as_json)
-
-
-@app.command("validate")
-def validate(
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE...", help="YAML or JSON; none: all of the definitions folder.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check definitions without storing them; needs no running platform. Exits with 1 if one has faults."""
-    from vcon_platform.errors import PlatformError
-    from vcon_platform.pipelines.faults import DefinitionError, DefinitionFault
-
-    results: list[dict[str, Any]] = []
-    current = _current()
-    found = dict(current.pipelines)
-    checked = files if files else _all_files()
-    for path in checked:
-        try:
-            definition = _definition_of(path)
-            found[definition.name] = definition
-            results.append({"file": str(path), "version": definition.version, "faults": [], "warnings": []})
-        except DefinitionError as error:
-            faults = error.faults or (DefinitionFault("", str(error)),)
-            results.append({"file": str(path), "version": None, "faults": _places(faults), "warnings": []})
-        except PlatformError as error:
-            results.append({"file": str(path), "version": None, "faults": _places([DefinitionFault("", str(error))])})
-    _wire(results, found)
-    if as_json:
-        typer.echo(json_text.dumps(results))
-    else:
-        for result in results:
-            good = not result["faults"]
-            typer.echo(f"{visible(result['file'])}: {'good, version ' + result['version'] if good else 'refused'}")
-            for kind in ("faults", "warnings"):
-                for fault in result[kind]:
-                    sign = "  " if kind == "faults" else "  (warning) "
-                    typer.echo(visible(f"{sign}{fault['pointer'] or '/'}: {fault['message']}"))
-        if not results:
-            typer.echo("There are no definition files.")
-    raise typer.Exit(1 if any(result["faults"] for result in results) else 0)
-
-
-def _all_files() -> list[Path]:
-    from vcon_platform.pipelines.texts import sources
-    from vcon_platform.settings import load_settings
-
-    folder = load_settings().pipelines_dir
-    return [folder / file for file in sources(folder)]
-
-
-def _definition_of(path: Path) -> Any:
-    from vcon_platform.pipelines.definition import read_definition
-    from vcon_platform.processors.registry import load_processors
-
-    return read_definition(path.stem, _parsed(path), load_processors())
-
-
-def _parsed(path: Path) -> Any:
-    """The value in a file; ``-`` is not one."""
-    from vcon_platform.errors import PlatformError
-    from vcon_platform.pipelines.texts import MOST_BYTES, SUFFIXES, parse_text
-
-    if path.suffix not in SUFFIXES:
-        raise PlatformError(f"{path} must end in {', '.join(SUFFIXES)}")
-    try:
-        with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1).decode("utf-8", "replace")
-    except OSError as error:
-        raise PlatformError(f"{path} cannot be read: {error.strerror}") from None
-    return parse_text(path.name, text)
-
-
-def _wire(results: list[dict[str, Any]], found: dict[str, Any]) -> None:
-    """Add what is wrong between definitions."""
-    from vcon_platform.pipelines.wiring import wiring
-
-    for result in results:
-        if result["version"] is not None:
-            told = wiring(found[Path(result["file"]).stem], found)
-            result["faults"], result["warnings"] = _places(told.faults), _places(told.warnings)
-
-
-def _places(faults: Iterable[DefinitionFault]) -> list[dict[str, str]]:
-    return [{"pointer": fault.pointer, "message": fault.message} for fault in faults]
 
 
 @app.command("versions")
@@ -274,7 +179,7 @@ def put(
     as_json: AsJson = False,
 ) -> None:
     """Store a definition as a new version, and have Dagster load it. Nothing is restarted."""
-    edited = _edits().put(name or file.stem, _parsed(file), _who(by), base=base, wait=wait or None)
+    edited = _edits().put(name or file.stem, parsed(file), _who(by), base=base, wait=wait or None)
     _tell(edited, f"{edited.name} is stored as version {edited.version.number} ({edited.version.version})", as_json)
 
 
@@ -326,7 +231,7 @@ def drain(
     from vcon_platform.settings import load_settings
     from vcon_platform.store.connection import connect
 
-    definition = _current().pipelines.get(name)
+    definition = current().pipelines.get(name)
     if definition is None or definition.options.lane != "stream":
         typer.echo(visible(f"{name} is no stream pipeline; see 'vcon-platform pipelines list'."), err=True)
         raise typer.Exit(2)
@@ -346,7 +251,7 @@ def _tell(edited: Edited, sentence: str, as_json: bool) -> None:
                     "live": live.live if live else None,
                     "state": live.state if live else "stored",
                     "message": live.message if live else "",
-                    "warnings": _places(edited.warnings),
+                    "warnings": places(edited.warnings),
                 }
             )
         )
@@ -361,5 +266,6 @@ def _tell(edited: Edited, sentence: str, as_json: bool) -> None:
     raise typer.Exit(1 if live is not None and live.state in ("refused", "loading") else 0)
 
 
+_pipeline_check.register(app)
 _pipeline_runs.register(app)
 _pipeline_import.register(app)
