@@ -51,6 +51,12 @@ def test_validate_needs_no_running_platform(
     assert run("pipelines", "validate", written).exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["absent.yaml", "notes.txt"])
+def test_what_is_no_definition_file_is_told_like_any_fault(run: Run, folder: Path, name: str) -> None:
+    done = run("pipelines", "validate", folder / name)
+    assert (done.exit_code, f"{name}: refused" in done.stdout) == (1, True)
+
+
 def test_validate_sees_what_two_files_mean_to_each_other(run: Run, folder: Path) -> None:
     (folder / "a.yaml").write_text("processors: []\npipeline_options: {success_queue: b}")
     (folder / "b.yaml").write_text("processors: []\npipeline_options: {success_queue: a}")

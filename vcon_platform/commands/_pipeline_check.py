@@ -53,11 +53,10 @@ def validate(
             definition = _definition_of(path)
             found[definition.name] = definition
             results.append({"file": str(path), "version": definition.version, "faults": [], "warnings": []})
-        except DefinitionError as error:
-            faults = error.faults or (DefinitionFault("", str(error)),)
-            results.append({"file": str(path), "version": None, "faults": places(faults), "warnings": []})
         except PlatformError as error:
-            results.append({"file": str(path), "version": None, "faults": places([DefinitionFault("", str(error))])})
+            told = error.faults if isinstance(error, DefinitionError) else ()
+            faults = places(told or (DefinitionFault("", str(error)),))
+            results.append({"file": str(path), "version": None, "faults": faults, "warnings": []})
     _wire(results, found)
     if as_json:
         typer.echo(json_text.dumps(results))
