@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from redis import Redis
 
 from tests.support import document_store
 from vcon_platform.store import calls, keys
-from vcon_platform.store.commits import Commit, Committed, NewVcon
+from vcon_platform.store.commits import Commit, Committed, Created, NewVcon
 from vcon_platform.store.connection import StoreUnavailable
 from vcon_platform.store.documents import DocumentStore
 from vcon_platform.vcon.document import Vcon
@@ -59,10 +60,43 @@ def test_more_vcons_than_one_call_takes_are_all_stored_and_read(documents: Docum
     assert list(documents.read(uuids)) == uuids
 
 
-def test_heavy_vcons_have_calls_of_their_own() -> None:
-    parts = [calls.Part((), (), weight) for weight in (1, 1, calls.HEAVIEST, 1, calls.HEAVIEST + 1, 1)]
-    groups = [[part.weight for part in group] for group in calls._groups(parts)]
-    assert groups == [[1, 1], [calls.HEAVIEST], [1], [calls.HEAVIEST + 1], [1]]
+def _lengths(client: Redis, weights: Sequence[int]) -> list[bytes]:
+    """How many parts shared the call of each part."""
+    script = client.register_script(
+        "local told = {} for i = 1, tonumber(ARGV[1]) do told[i] = {ARGV[1]} end return told"
+    )
+    sent = calls.Calls(script, client, keys=[])
+    for weight in weights:
+        sent.put(calls.Part((), (), weight))
+    told, failure = sent.answers()
+    assert failure is None
+    return [answer[0] for answer in told]
+
+
+def test_heavy_vcons_have_calls_of_their_own(redis_client: Redis) -> None:
+    weights = (1, 1, calls.HEAVIEST, 1, calls.HEAVIEST + 1, 1)
+    assert _lengths(redis_client, weights) == [b"2", b"2", b"1", b"1", b"1", b"1"]
+
+
+def test_calls_go_on_when_redis_forgot_the_script(redis_client: Redis) -> None:
+    assert _lengths(redis_client, (1,)) == [b"1"]
+    redis_client.script_flush()
+    assert _lengths(redis_client, (1,)) == [b"1"]
+
+
+def test_calls_are_made_again_when_their_connection_broke(documents: DocumentStore, redis_client: Redis) -> None:
+    begun = documents.begin([NewVcon(_new()) for _ in range(30)])
+    redis_client.client_kill_filter(_type="normal", skipme=True)
+    told = [outcome for _, outcome in begun.outcomes()]
+    assert len(told) == 30
+    assert set(told) <= {Created.CREATED, Created.SAME}
+
+
+def test_who_does_not_wait_for_the_outcomes_leaves_no_answers_to_others(
+    documents: DocumentStore, redis_client: Redis
+) -> None:
+    documents.begin([NewVcon(_new()) for _ in range(30)]).close()
+    assert redis_client.echo("mine") == b"mine"
 
 
 def test_what_is_appended_keeps_its_order_among_other_changes(documents: DocumentStore) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vcon_platform.store import keys, scripts
 from vcon_platform.store.archive import SNAPSHOT_EVERY, Archive, Tip, meta_of
-from vcon_platform.store.calls import Argument, Part, call
+from vcon_platform.store.calls import Argument, Calls, Part
 from vcon_platform.store.commits import Commit, Committed, commit_part, is_row, media_of, revises
 from vcon_platform.store.connection import is_answer
 from vcon_platform.store.media import tokens_of
@@ -92,8 +92,13 @@ class Committing:
         revising = [each for each in waiting if revises(each.commit, each.vcon)]
         for each, record in zip(revising, self._archive.keep([self._record(each) for each in revising]), strict=True):
             each.record = record
-        parts = [self._part(each) for each in waiting]
-        replies, failure = call(self._commit, self._client, parts, keys=[keys.OUTBOX])
+        calls = Calls(self._commit, self._client, keys=[keys.OUTBOX])
+        try:
+            for each in waiting:
+                calls.put(self._part(each))
+            replies, failure = calls.answers()
+        finally:
+            calls.close()
         done = [is_answer(reply) and reply[0] == b"ok" for reply in replies]
         self._archive.forget(each.record for each, ok in zip(waiting, done, strict=False) if each.record and not ok)
         answered = takewhile(is_answer, replies)

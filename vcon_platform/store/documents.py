@@ -9,8 +9,9 @@ Promises:
 - a commit by a run that lost its lease changes nothing;
 - a document that Redis forgot is read from the archive.
 
-Belongs here: the store's verbs. Not here: how a commit comes true (``committing.py``), arguments (``commits.py``), the
-archive's records (``records.py``), what is searched for (``search_fields.py``), gates (the room ``ingress/``).
+Belongs here: the store's verbs. Not here: how they come true (``creating.py``, ``committing.py``), arguments
+(``commits.py``), the archive's records (``records.py``), what is searched for (``search_fields.py``), gates (the room
+``ingress/``).
 """
 
 from __future__ import annotations
@@ -18,16 +19,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import batched, chain, takewhile
+from itertools import batched, chain
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.store import keys, scripts
-from vcon_platform.store.archive import Archive, History, Ref, Tip, meta_of
-from vcon_platform.store.calls import MOST, Argument, Part, call
+from vcon_platform.store.archive import Archive, History, Ref, Tip
+from vcon_platform.store.calls import MOST
 from vcon_platform.store.commits import (
     Commit,
     Committed,
@@ -36,17 +36,14 @@ from vcon_platform.store.commits import (
     Restored,
     RowMark,
     created_seconds,
-    event_array,
     facts,
     media_of,
-    posted_as_is,
 )
 from vcon_platform.store.committing import TRIES, Committing
-from vcon_platform.store.connection import explained, is_answer
+from vcon_platform.store.connection import explained
+from vcon_platform.store.creating import Creating, Creator
 from vcon_platform.store.identity import identify
-from vcon_platform.store.jobs import new_job
 from vcon_platform.store.media import tokens_of
-from vcon_platform.store.records import Record
 from vcon_platform.store.search_fields import fields
 from vcon_platform.vcon.document import Vcon
 
@@ -75,9 +72,9 @@ class DocumentStore:
         self._client = client
         self._live = live_seconds
         self._region = region
-        self._create = scripts.script(client, "create")
         self._read = scripts.script(client, "read")
         self._restore = scripts.script(client, "restore")
+        self._creator = Creator(client, archive, live_seconds=live_seconds, region=region)
         self._committing = Committing(client, archive, self, live_seconds=live_seconds, region=region)
 
     # --- create -------------------------------------------------------------------------------------------------
@@ -86,67 +83,13 @@ class DocumentStore:
         """Store new vCons; one that is known already is left as it is. Gives (uuid, outcome) in the given order.
         Raises :class:`StoreUnavailable`; what was not told of by then may be stored or not, and may be given again."""
         for chunk in batched(new, CHUNK):
-            chunk = tuple(_with_queues(item) for item in chunk)
-            posted = [item.posted or posted_as_is(item.vcon) for item in chunk]
-            records = self.archive.keep(
-                [
-                    Record(
-                        uuid=item.vcon.uuid,
-                        revision=1,
-                        meta=meta_of(item.meta),
-                        view=content.view,
-                        original=content.original,
-                    )
-                    for item, content in zip(chunk, posted, strict=True)
-                ]
-            )
-            outcomes, failure = self._created(chunk, records)
-            yield from zip((item.vcon.uuid for item in chunk), outcomes, strict=False)
-            if failure is not None:
-                raise failure
+            with self.begin(chunk) as begun:
+                yield from begun.outcomes()
 
-    def _created(self, chunk: Sequence[NewVcon], records: list[Record]) -> tuple[list[Created], PlatformError | None]:
-        """Run the script for each; the outcomes up to the first that could not be run, and why it could not."""
-        for attempt in (1, 2):
-            replies, failure = call(
-                self._create,
-                self._client,
-                [self._new(item, record) for item, record in zip(chunk, records, strict=True)],
-                keys=[keys.OUTBOX, keys.LISTING, keys.IDENTITY],
-                args=[self._live],
-            )
-            if attempt == 1 and any(is_answer(reply) and reply[0] == b"strange" for reply in replies):
-                try:
-                    identify(self._client, self.archive.objects)  # a new store's first vCon
-                except PlatformError:  # it is another's, or was emptied: nothing of this came true
-                    self.archive.forget(records)
-                    raise
-                continue
-            break
-        outcomes = [
-            Created.CREATED if reply[0] == b"created" else Created.SAME if reply[2] else Created.KNOWN
-            for reply in takewhile(is_answer, replies)
-        ]
-        came_true = [is_answer(reply) and reply[0] == b"created" for reply in replies]
-        self.archive.forget(record for record, true in zip(records, came_true, strict=False) if not true)
-        return outcomes, failure
-
-    def _new(self, item: NewVcon, record: Record) -> Part:
-        uuid, data = item.vcon.uuid, item.vcon.data
-        assert record.original is not None and record.view is not None  # noqa: S101,PT018 - every creation has both
-        args: list[Argument] = [
-            uuid,
-            record.view,
-            record.commit,
-            record.original.sha256,
-            created_seconds(data),
-            facts(item.meta, fields(data, item.meta, region=self._region), media_of(data, record)),
-            len(item.queues),
-        ]
-        for queue in item.queues:
-            args += [keys.queue(queue), new_job(uuid).to_bytes()]
-        args.append(event_array(item.events))
-        return Part((keys.document(uuid), keys.meta(uuid), keys.search(uuid)), args, len(record.view))
+    def begin(self, chunk: Sequence[NewVcon]) -> Creating:
+        """Begin to store these (a hundred or so): when it returns they are in the archive and on their way to Redis,
+        which works on them while the caller does something else, until it asks for the outcomes. To be closed."""
+        return self._creator.begin(chunk)
 
     # --- read ---------------------------------------------------------------------------------------------------
 
@@ -306,8 +249,3 @@ class DocumentStore:
                 raise Missing(f"vCon {uuid} is not in the store any more")
             time.sleep(random.uniform(0, min(0.1, 0.001 * 2**attempt)))  # noqa: S311 - others want a turn
         raise RevisionConflict(f"vCon {uuid} is being changed by others without a break; try again later")
-
-
-def _with_queues(item: NewVcon) -> NewVcon:
-    """Where a vCon was to go is written down with it: a store that lost its queues can be asked who still waits."""
-    return replace(item, meta={**item.meta, "queues": ",".join(item.queues)}) if item.queues else item
