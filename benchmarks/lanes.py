@@ -56,13 +56,23 @@ class Done:
         self.times: dict[str, int] = {}
         self._messages = client.pubsub(ignore_subscribe_messages=True)
         self._messages.subscribe("pipeline:calm:done", "pipeline:quick:done")
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
 
     def _listen(self) -> None:
-        for message in self._messages.listen():
+        while not self._over.is_set():
+            message = self._messages.get_message(timeout=0.5)
+            if message is None:
+                continue
             uuid = message["data"].decode()
             self.at.setdefault(uuid, time.time())
             self.times[uuid] = self.times.get(uuid, 0) + 1
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._over.set()
+        self._thread.join(5)
 
     def wait(self, uuids: list[str], seconds: float = 120.0) -> None:
         """Until all are done."""
@@ -107,13 +117,15 @@ def stream_process(client: Redis) -> tuple[str, int]:
     lives = {run.decode(): json.loads(raw) for run, raw in client.hgetall("stream:quick").items()}
     run_id = max(lives, key=lambda each: lives[each]["since"])
     for process in psutil.process_iter(["cmdline"]):
-        if run_id in " ".join(process.info["cmdline"] or []):
-            return run_id, process.pid
+        if run_id in " ".join(process.info["cmdline"] or []):  # what copies the run's output; the run is its parent
+            return run_id, process.ppid()
     raise SystemExit(f"no process for run {run_id}")
 
 
 def killed(client: Redis, documents: DocumentStore, done: Done) -> dict[str, Any]:
     """What a kill -9 of the stream run costs."""
+    while len(client.hkeys("stream:quick")) > 1:  # not in the middle of a hand-over
+        time.sleep(0.1)
     run_id, pid = stream_process(client)
     os.kill(pid, signal.SIGKILL)
     at = time.time()
@@ -156,6 +168,7 @@ def main() -> None:
                 print(json.dumps(told[-2:]), file=sys.stderr)
             told.append(killed(client, documents, done))
             print(json.dumps(told, indent=1))
+            done.close()
         finally:
             stack.down()
 

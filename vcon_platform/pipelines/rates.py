@@ -16,8 +16,9 @@ from vcon_platform.store import keys
 if TYPE_CHECKING:
     from redis import Redis
 
-TELLING_SECONDS = 5.0
-"""A shorter run says little about a long one: what it spends is mostly the fixed costs of opening and settling."""
+TELLING_SECONDS = 30.0
+"""A shorter run says little about a long one: what it spends is mostly the fixed costs of its ops, which are seconds on
+a busy machine. Judged by them a pipeline would get small runs, and spend even more on fixed costs."""
 NEW_SHARE = 0.5
 """How much of the rate the last run decides."""
 
