@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vcon_platform.errors import PlatformError
+from vcon_platform.errors import PlatformError, trace_of
 from vcon_platform.ledger.events import EventKind, LedgerEvent
 from vcon_platform.processors.base import Effect, OutcomeUnknown, PermanentError, Processor, TransientError
 from vcon_platform.store.effects import EffectsOutbox, KeptEffect
@@ -124,7 +124,7 @@ def _carry_out(
         outbox.refuse(effect, owner, str(error))
         return "refused"
     except Exception as error:  # a plugin may raise anything, at any moment of its work
-        logger.exception("processor %s failed to deliver effect %s", effect.processor, effect.key)
+        logger.error("processor %s failed to deliver effect %s: %s", effect.processor, effect.key, trace_of(error))
         outbox.doubt(effect, owner, f"unexpected {type(error).__name__} in processor {effect.processor}")
         return "uncertain"
     outbox.sent(effect, owner)

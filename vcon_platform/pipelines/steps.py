@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vcon_platform.errors import PlatformError
+from vcon_platform.errors import PlatformError, trace_of
 from vcon_platform.ledger.events import EventForm, EventKind
 from vcon_platform.pipelines.asked import NotKeepable, check, take_down
 from vcon_platform.pipelines.attempts import try_again
@@ -197,7 +197,7 @@ class _Walk:
         except Exception as error:  # a plugin may raise anything; its text may hold personal data, its class does not
             kind = error.name if isinstance(error, Unforeseen) else type(error).__name__
             if not isinstance(error, Unforeseen):
-                logger.exception("processor %s failed on vCon %s", name, item.job.vcon_uuids[0])
+                logger.error("processor %s failed on vCon %s: %s", name, item.job.vcon_uuids[0], trace_of(error))
             reason = f"unexpected {kind} in processor {name}; the log of the run has the trace"
             return self._ended(item, Verdict("failed", reason, name, kind))
         self._event(item, EventKind.PROCESSED)

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 
+from vcon_platform.errors import trace_of
 from vcon_platform.pipelines.batch import Batch
 from vcon_platform.pipelines.definition import Definition
 from vcon_platform.pipelines.engine import Engine, Settled
@@ -245,7 +246,7 @@ class Stream:
             if settled.effects:
                 self._to_deliver.set()
         except Exception as error:
-            logger.exception("batch %s is given up (%s); its jobs go back", batch.id, type(error).__name__)
+            logger.error("batch %s is given up; its jobs go back: %s", batch.id, trace_of(error))
             with self._state:
                 self._since_report.abandoned += 1
             self._give_back([batch.id], attempt=True)  # or a batch that breaks the engine would do so for ever

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pickle
 import signal
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,7 @@ from typing import Any, cast
 
 import orjson
 
-from vcon_platform.errors import PlatformError
+from vcon_platform.errors import PlatformError, trace_of
 from vcon_platform.processors.base import (
     MediaReader,
     NotApplicable,
@@ -199,5 +198,5 @@ def _error(error: Exception) -> dict[str, Any]:
         "code": (error.code if isinstance(error, ProcessorError) else "") or type(error).__name__,
         "message": str(error) if kind != "unexpected" else "",
         "retry_after": getattr(error, "retry_after", None),
-        "trace": "".join(traceback.format_exception(error)) if kind == "unexpected" else "",
+        "trace": trace_of(error) if kind == "unexpected" else "",
     }
