@@ -121,3 +121,44 @@ def test_a_thousand_elements_are_appended_in_one_commit(documents: DocumentStore
         vcon.append("analysis", {"type": str(number)})
     list(documents.commit([Commit(vcon)]))
     assert _types(documents, uuid) == [str(number) for number in range(1201)]
+
+
+def test_an_array_that_other_software_began_meanwhile_keeps_its_elements(
+    documents: DocumentStore, redis_client: Redis
+) -> None:
+    [uuid] = _stored(documents, 1)
+    vcon = documents.read_one(uuid)
+    vcon.append("analysis", {"type": "ours"})
+    redis_client.execute_command("JSON.SET", keys.document(uuid), "$.analysis", '[{"type":"theirs"}]')  # type: ignore[no-untyped-call]
+    list(documents.commit([Commit(vcon)]))
+    assert _types(documents, uuid) == ["theirs", "ours"]
+
+
+def test_an_array_that_is_null_is_begun(documents: DocumentStore) -> None:
+    vcon = _new()
+    vcon.data["analysis"] = None
+    list(documents.create([NewVcon(vcon)]))
+    read = documents.read_one(vcon.uuid)
+    read.append("analysis", {"type": "first"})
+    list(documents.commit([Commit(read)]))
+    assert _types(documents, vcon.uuid) == ["first"]
+
+
+def test_commits_beyond_one_chunk_are_told_in_their_order(documents: DocumentStore) -> None:
+    vcons = list(documents.read(_stored(documents, 250)).values())
+    for vcon in vcons:
+        vcon.append("analysis", {"type": "seen"})
+    told = list(documents.commit(map(Commit, vcons)))
+    assert [commit.vcon.uuid for commit, _ in told] == [vcon.uuid for vcon in vcons]
+    assert {outcome for _, outcome in told} == {Committed.OK}
+
+
+def test_two_chunks_that_append_to_the_same_vcons_lose_nothing(documents: DocumentStore) -> None:
+    uuids = _stored(documents, 100)
+    commits = []
+    for kind in ("one", "two"):
+        for vcon in documents.read(uuids).values():
+            vcon.append("analysis", {"type": kind})
+            commits.append(Commit(vcon))
+    assert {outcome for _, outcome in documents.commit(commits)} == {Committed.OK}
+    assert all(_types(documents, uuid) == ["one", "two"] for uuid in uuids)

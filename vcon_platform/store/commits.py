@@ -133,7 +133,7 @@ def commit_part(
         weight = len(document)
         args += [created_seconds(vcon.data), 1, "put", "$", document]
     else:
-        groups = _grouped(vcon.changes)
+        groups = _grouped(vcon)
         args += ["", len(groups)]
         for head, values in groups:
             args += head
@@ -161,11 +161,11 @@ _MOST_VALUES = 500
 """Appended by one command: Lua hands on no more than some thousand arguments."""
 
 
-def _grouped(changes: Sequence[Change]) -> list[tuple[list[Argument], list[Any]]]:
+def _grouped(vcon: Vcon) -> list[tuple[list[Argument], list[Any]]]:
     """The changes as the script takes them: what is appended to one array one after the other is one command."""
     groups: list[tuple[list[Argument], list[Any]]] = []
     array = None
-    for change in changes:
+    for change in vcon.changes:
         if isinstance(change, Append):
             if change.array == array and len(groups[-1][1]) < _MOST_VALUES:
                 groups[-1][1].append(change.value)
@@ -179,6 +179,8 @@ def _grouped(changes: Sequence[Change]) -> list[tuple[list[Argument], list[Any]]
     for head, values in groups:
         if head[0] == "append":
             head[2] = len(values)
+            if len(vcon.data[str(head[1])]) == len(values):  # nothing was in it
+                head[0] = "begin"
     return groups
 
 

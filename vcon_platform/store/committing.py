@@ -53,6 +53,14 @@ class _Try:
     record: Record | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Commits on their way to Redis. ``calls`` is to be closed by whoever does not wait for the outcomes."""
+
+    waiting: Sequence[_Try]
+    calls: Calls
+
+
 class Committing:
     """Commits to one Redis and its archive; the options are :class:`DocumentStore`'s."""
 
@@ -66,12 +74,18 @@ class Committing:
         self._region = region
         self._commit = scripts.script(client, "commit")
 
-    def commit(self, commits: Sequence[Commit]) -> Iterator[tuple[Commit, Committed]]:
-        """Make these commits in one pipeline, and again those that may be made again; each with its outcome."""
-        waiting = [_Try(commit, commit.vcon) for commit in commits]
+    def begin(self, commits: Sequence[Commit]) -> Begun:
+        """Begin to make these commits: when it returns they are in the archive and on their way to Redis."""
+        return self._begin([_Try(commit, commit.vcon) for commit in commits])
+
+    def finish(self, begun: Begun) -> Iterator[tuple[Commit, Committed]]:
+        """The outcome of each; those that may be made again are."""
+        waiting = begun.waiting
         for attempt in range(TRIES):
+            if attempt:
+                begun = self._begin(waiting)
             again = []
-            for each, outcome in self._commit_once(waiting):
+            for each, outcome in self._outcomes(begun):
                 if outcome is None:
                     again.append(each)
                 else:
@@ -87,8 +101,7 @@ class Committing:
             for each in waiting:
                 yield each.commit, Committed.CONFLICT
 
-    def _commit_once(self, waiting: Sequence[_Try]) -> Iterator[tuple[_Try, Committed | None]]:
-        """One attempt for each; None: it met somebody else's revision, or an expired document, and may try again."""
+    def _begin(self, waiting: Sequence[_Try]) -> Begun:
         revising = [each for each in waiting if revises(each.commit, each.vcon)]
         for each, record in zip(revising, self._archive.keep([self._record(each) for each in revising]), strict=True):
             each.record = record
@@ -96,9 +109,16 @@ class Committing:
         try:
             for each in waiting:
                 calls.put(self._part(each))
-            replies, failure = calls.answers()
-        finally:
+            calls.send()
+        except BaseException:
             calls.close()
+            raise
+        return Begun(waiting, calls)
+
+    def _outcomes(self, begun: Begun) -> Iterator[tuple[_Try, Committed | None]]:
+        """One attempt for each; None: it met somebody else's revision, or an expired document, and may try again."""
+        waiting = begun.waiting
+        replies, failure = begun.calls.answers()
         done = [is_answer(reply) and reply[0] == b"ok" for reply in replies]
         self._archive.forget(each.record for each, ok in zip(waiting, done, strict=False) if each.record and not ok)
         answered = takewhile(is_answer, replies)

@@ -39,7 +39,7 @@ from vcon_platform.store.commits import (
     facts,
     media_of,
 )
-from vcon_platform.store.committing import TRIES, Committing
+from vcon_platform.store.committing import TRIES, Begun, Committing
 from vcon_platform.store.connection import explained
 from vcon_platform.store.creating import Creating, Creator
 from vcon_platform.store.identity import identify
@@ -232,8 +232,19 @@ class DocumentStore:
     def commit(self, commits: Iterable[Commit]) -> Iterator[tuple[Commit, Committed]]:
         """Commit changes in pipelines; each commit by itself is all or nothing. Gives each with its outcome, in no
         particular order. Raises :class:`StoreUnavailable`; a commit that was not told of by then is in doubt."""
-        for chunk in batched(commits, CHUNK):
-            yield from self._committing.commit(chunk)
+        begun: Begun | None = None
+        try:
+            for chunk in batched(commits, CHUNK):  # the next hundred are made ready while Redis works on these
+                following = self._committing.begin(chunk)
+                if begun is not None:
+                    before, begun = begun, following
+                    yield from self._committing.finish(before)
+                begun = following
+            if begun is not None:
+                yield from self._committing.finish(begun)
+        finally:
+            if begun is not None:
+                begun.calls.close()
 
     def update(self, uuid: str, change: Callable[[Vcon], object], **rest: Any) -> None:
         """Read a document, let ``change`` change it, commit; again from a fresh read as long as others replace the

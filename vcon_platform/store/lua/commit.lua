@@ -4,7 +4,8 @@
 -- ARGV: number of commits, then for each:
 --   uuid, owner ("" = not fenced), job to settle ("" = none), revision the changes were made on, the commit's id,
 --   seconds the document stays in Redis (0 = for good), created_at in seconds ("" = as it was),
---   n changes: ("append", array, how many, value ...) | ("put", path, value)
+--   n changes: ("append" | "begin", array, how many, value ...) | ("put", path, value); "begin": the array is most
+--     likely not there yet
 --   JSON of {meta: [member, value, ...], search: [member, value, ...], media: [token, ...]}, "" for nothing of these
 --   n rows:    (projection, day, uuid, hash or "" = no row any more)
 --   n pushes:  (list, entry)
@@ -28,7 +29,9 @@ end
 local function change(document, changes)
   for _, each in ipairs(changes) do
     if each.append then
-      local lengths = redis.call('JSON.ARRAPPEND', document, each.path, unpack(ARGV, each.from, each.to))
+      local begun = each.begins and redis.call('JSON.SET', document, each.path,
+        '[' .. table.concat(ARGV, ',', each.from, each.to) .. ']', 'NX')
+      local lengths = begun and {1} or redis.call('JSON.ARRAPPEND', document, each.path, unpack(ARGV, each.from, each.to))
       -- A missing member answers an empty list, a null one a list of false: neither is an error to RedisJSON.
       if #lengths == 0 or not lengths[1] then
         redis.call('JSON.SET', document, each.path, '[' .. table.concat(ARGV, ',', each.from, each.to) .. ']')
@@ -104,10 +107,11 @@ local function read(number)
     changes = {},
   }
   for i = 1, tonumber(take()) do
-    if take() == 'append' then
+    local kind = take()
+    if kind ~= 'put' then
       local path = '$.' .. take()
       local values = span(1)
-      it.changes[i] = {append = true, path = path, from = values.from, to = values.to}
+      it.changes[i] = {append = true, begins = kind == 'begin', path = path, from = values.from, to = values.to}
     else
       it.changes[i] = {path = take(), from = at}
       at = at + 1
