@@ -24,17 +24,20 @@ def ask(**options: Any) -> QueuedJob:
 
 
 def test_a_job_for_the_conversation_is_asked_for() -> None:
-    assert ask() == QueuedJob("review", (UUID,))
+    assert ask(pass_parameters=False) == QueuedJob("review", (UUID,))
 
 
 def test_it_says_what_it_was_told_to() -> None:
-    job = ask(from_queue="calls", priority="urgent", delay=60, parameters={"why": "score"})
-    assert job == QueuedJob("review", (UUID,), {"why": "score"}, "urgent", 60.0, "calls")
+    job = ask(from_queue="calls", priority="urgent", delay=60, parameters={"agent": "b"})
+    assert job == QueuedJob("review", (UUID,), {"agent": "b"}, "urgent", 60.0, "calls")
 
 
-def test_parameters_are_handed_on_if_asked_for() -> None:
-    job = ask(pass_parameters=True, parameters={"score": 4})
-    assert job.parameters == {"score": 4, "agent": "a"}
+def test_the_conversations_parameters_are_handed_on_merged_with_the_options() -> None:
+    assert ask(parameters={"score": 4}).parameters == {"score": 4, "agent": "a"}
+
+
+def test_parameters_stay_behind_where_they_shall() -> None:
+    assert ask(pass_parameters=False, parameters={"score": 4}).parameters == {"score": 4}
 
 
 def test_it_is_the_vcon_that_is_worked_on() -> None:

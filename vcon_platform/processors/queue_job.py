@@ -33,10 +33,10 @@ class QueueJobOptions(ProcessorOptions):
         description="Parameters that the other pipeline begins with.",
     )
     pass_parameters: bool = Field(
-        default=False,
+        default=True,
         title="Pass parameters on",
-        description="True: the other pipeline begins with this conversation's parameters too; those of the option "
-        "parameters go before.",
+        description="The other pipeline begins with this conversation's parameters, too; those of the option "
+        "parameters go before. False: with the option's alone.",
     )
     priority: Literal["urgent", "normal", "low"] = Field(
         default="normal", title="Priority", description="urgent jobs of a queue are taken before normal ones, low last."
