@@ -29,7 +29,7 @@ def test_a_job_for_the_conversation_is_asked_for() -> None:
 
 def test_it_says_what_it_was_told_to() -> None:
     job = ask(from_queue="calls", priority="urgent", delay=60, parameters={"agent": "b"})
-    assert job == QueuedJob("review", (UUID,), {"agent": "b"}, "urgent", 60.0, "calls")
+    assert job == QueuedJob("review", (UUID,), {"score": 3, "agent": "b"}, "urgent", 60.0, "calls")
 
 
 def test_the_conversations_parameters_are_handed_on_merged_with_the_options() -> None:
