@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -54,7 +54,7 @@ class Done:
     def __init__(self, client: Redis) -> None:
         self.at: dict[str, float] = {}
         self.times: dict[str, int] = {}
-        self._messages = client.pubsub(ignore_subscribe_messages=True)
+        self._messages = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         self._messages.subscribe("pipeline:calm:done", "pipeline:quick:done")
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -114,7 +114,8 @@ def measure(documents: DocumentStore, done: Done, pipeline: str, rate: float, se
 
 def stream_process(client: Redis) -> tuple[str, int]:
     """The run that works as ``quick`` and its process."""
-    lives = {run.decode(): json.loads(raw) for run, raw in client.hgetall("stream:quick").items()}
+    found = cast("dict[bytes, bytes]", client.hgetall("stream:quick"))
+    lives = {run.decode(): json.loads(raw) for run, raw in found.items()}
     run_id = max(lives, key=lambda each: lives[each]["since"])
     for process in psutil.process_iter(["cmdline"]):
         if run_id in " ".join(process.info["cmdline"] or []):  # what copies the run's output; the run is its parent
