@@ -157,8 +157,8 @@ def main() -> None:
         }
         data = Path(folder) / "data"
         stack = Stack(Settings(_env_file=None, data_dir_setting=data, pipelines_dir_setting=definitions, **chosen))
-        stack.up()
         try:
+            stack.up()
             client = connect(stack.settings.redis_url())
             documents = open_store(stack.settings, client=client).documents
             done = Done(client)
