@@ -119,7 +119,7 @@ class Platform:
     def run_worker(self) -> psutil.Process:
         """The process of the run that holds a batch now, as its own event log names it."""
         keys: list[bytes] = list(self.redis.keys("batch:*"))  # type: ignore[arg-type]
-        [batch] = [key for key in keys if not key.endswith(b":jobs")]
+        [batch] = [key for key in keys if key.count(b":") == 1]  # not its jobs, nor their order
         run_id = self.redis.hget(batch, "owner")
         assert isinstance(run_id, bytes)
         told = self.dagster.query(
