@@ -145,9 +145,12 @@ class Archive:
         """Delete records of this writer's own whose commit was refused: they never came true."""
         import obstore
 
+        refused = list(records)
+        if not refused:
+            return
         singles: list[str] = []
         packs: dict[str, set[int]] = {}
-        for record in records:
+        for record in refused:
             if (packed := pack_of(record.commit)) is not None:
                 packs.setdefault(packed[0], set()).add(packed[1])
             else:
