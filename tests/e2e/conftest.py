@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,25 +21,31 @@ from vcon_platform.services.stack import Stack
 from vcon_platform.settings import Settings
 
 
-@pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
-    """A platform that is up."""
+@contextmanager
+def started(**chosen: Any) -> Iterator[Platform]:
+    """A platform that is up; ``chosen``: settings that differ."""
     with tempfile.TemporaryDirectory(prefix="vcon-e2e-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
-        settings = Settings(
-            _env_file=None,
-            data_dir_setting=Path(folder) / "data",
-            redis_port=free_port(),
-            postgres_port=free_port(),
-            code_server_port=free_port(),
-            webserver_port=free_port(),
-            api_port=free_port(),
-            lease_seconds=8,
-            partitions_start=date(2026, 9, 1),
-        )
-        stack = Stack(settings)
+        usual: dict[str, Any] = {
+            "data_dir_setting": Path(folder) / "data",
+            "redis_port": free_port(),
+            "postgres_port": free_port(),
+            "code_server_port": free_port(),
+            "webserver_port": free_port(),
+            "api_port": free_port(),
+            "lease_seconds": 8,
+            "partitions_start": date(2026, 9, 1),
+        }
+        stack = Stack(Settings(_env_file=None, **usual | chosen))
         stack.up()
         try:
             yield Platform(stack)
         finally:
             stack.down()
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    """A platform that is up, with the pipelines that this repository ships."""
+    with started() as up:
+        yield up

@@ -55,7 +55,7 @@ class Platform:
 
     @cached_property
     def engine(self) -> Engine:
-        return create_engine(self.settings.postgres_url())
+        return create_engine(self.settings.postgres_url(), pool_pre_ping=True)  # tests kill Postgres
 
     @property
     def spool(self) -> Path:
