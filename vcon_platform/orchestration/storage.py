@@ -4,7 +4,8 @@ Belongs here: the thin subclasses through which Dagster's storages take their pl
 so that one setting moves everything and no password or path of a machine stands in dagster.yaml or the environment.
 Does not belong here: anything about conversations (``store/``, ``ledger/``).
 
-Private Dagster names used: ``_engine`` of the three Postgres storages, in :func:`_share_pool` only.
+Private Dagster names used: ``_engine`` and ``optimize_for_webserver`` of the three Postgres storages, in
+:func:`_share_pool` only.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from dagster._core.storage.local_compute_log_manager import LocalComputeLogManag
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres.utils import set_pg_statement_timeout
 
 from vcon_platform.services.postgres import create_schemas
 from vcon_platform.settings import load_settings
@@ -69,8 +71,19 @@ def _share_pool(storage: DagsterPostgresStorage, postgres_url: str) -> None:
         # A connection that died with a restarted Postgres is replaced unseen instead of failing a run's next event.
         pool_pre_ping=True,
     )
+    limited: list[int] = []
+
+    def limit_statements(statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:  # noqa: ARG001
+        """What the webserver asks for. Dagster would replace the engine by one that does not notice a restarted
+        Postgres, and the UI would answer its next request with an error."""
+        if not limited:  # each of the three parts is asked
+            limited.append(statement_timeout)
+            sqlalchemy.event.listen(
+                engine, "connect", lambda connection, _: set_pg_statement_timeout(connection, statement_timeout)
+            )
+
     for part in (storage.run_storage, storage.event_log_storage, storage.schedule_storage):
-        vars(part)["_engine"] = engine
+        vars(part).update(_engine=engine, optimize_for_webserver=limit_statements)
 
 
 class DataDirComputeLogs(LocalComputeLogManager):
