@@ -4,7 +4,8 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
-WORKERS ?= 2
+# More than the two cores: the end-to-end tests wait for Dagster's clocks most of the time.
+WORKERS ?= 3
 
 .PHONY: help setup demo test lint types imports format up down status constraints clean
 

@@ -1,5 +1,5 @@
 """Many jobs through the real processes: weights, an urgent job behind a backlog, a definition edited under load, the
-stream lane's hand-over, and a suite of kill -9 after which every job has ended once.
+stream lane's hand-over, what stops a run that does not end, and kill -9 after which every job has ended once.
 
 A platform of its own with pipelines of its own; the tests keep their order.
 """
@@ -82,6 +82,32 @@ def flow(smtp_port: int) -> dict[str, Any]:
     }
 
 
+SLEEPERS = """
+import time
+from vcon_platform.processors.base import Effects, Processor, ProcessorOptions
+
+class Blocker(Processor[ProcessorOptions]):
+    name, version, title, description = "blocker", "1", "Blocker", "Blocks for ten minutes."
+
+    def process(self, io, options):
+        time.sleep(600)
+        return io
+
+class Waiter(Blocker):
+    name, effects = "waiter", Effects(network=True)
+"""
+
+
+def install_sleepers(folder: Path) -> None:
+    """A plugin package as pip would leave it, with processors that do not come to an end."""
+    (folder / "sleepers.py").write_text(SLEEPERS)
+    info = folder / "sleepers-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sleepers\nVersion: 1.0\n")
+    points = ("[vcon_platform.processors]", "blocker = sleepers:Blocker", "waiter = sleepers:Waiter")
+    (info / "entry_points.txt").write_text("\n".join(points) + "\n")
+
+
 @pytest.fixture(scope="module")
 def smtp() -> Iterator[FakeSmtp]:
     with FakeSmtp() as server:
@@ -95,14 +121,21 @@ def many(smtp: FakeSmtp) -> Iterator[Platform]:
             "one": trivial(weight=1, batch_size=400),
             "four": trivial(weight=4, batch_size=400),
             "two": trivial(weight=2, batch_size=400),
-            "bulk": trivial(batch_size=1000),
+            "bulk": trivial(batch_size=2000),
             "quick": trivial(lane="stream", stream_seconds=10),
             "flow": flow(smtp.port),
+            "limited": {"processors": [{"processor_name": "blocker", "processor_options": {"timeout": 1}}]},
+            "endless": {"processors": [{"processor_name": "waiter", "processor_options": {}}]},
         }
         for name, definition in definitions.items():
-            (Path(folder) / f"{name}.json").write_text(json.dumps(definition))
-        with started(pipelines_dir_setting=Path(folder), max_attempts=50, lease_seconds=6) as platform:
-            yield platform
+            (Path(folder) / f"{name}.json").write_text(json.dumps({"pipeline_options": {}, **definition}))
+        plugins = Path(folder) / "plugins"
+        plugins.mkdir()
+        install_sleepers(plugins)
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("PYTHONPATH", str(plugins))
+            with started(pipelines_dir_setting=Path(folder), max_attempts=50, lease_seconds=6) as platform:
+                yield platform
 
 
 def conversations(platform: Platform, count: int, queues: Sequence[str], subject: str = "a call") -> list[str]:
@@ -163,7 +196,8 @@ def test_queues_are_drained_in_proportion_to_their_weights(many: Platform) -> No
     assert abs(served["two"] - 600) <= quantum
     assert abs(served["one"] - 300) <= quantum
     assert served["one"] < served["two"] < served["four"]
-    eventually(lambda: all(at_rest(many, name) for name in names), PATIENCE, 0.5, "all is done")
+    for name in names:
+        many.queues.purge(name)  # what is left has nothing more to show
 
 
 def test_a_late_urgent_job_overtakes_a_backlog(many: Platform) -> None:
@@ -223,6 +257,28 @@ def test_a_stream_run_is_followed_by_another_without_a_gap_or_a_double(many: Pla
     assert slowest < 3
     counts = told(many, "quick")
     assert all(counts[(uuid, EventKind.DONE)] == 1 for uuid in sent)
+
+
+def test_a_processor_that_blocks_is_stopped_by_its_time_limit(many: Platform) -> None:
+    blocked = conversations(many, 3, ["limited"])
+    eventually(lambda: len(many.queues.dead("limited")) == 3, 60, 0.2, "they are given up")
+    dead = many.queues.dead("limited")
+    assert sorted(each.job.vcon_uuids[0] for each in dead) == sorted(blocked)
+    assert {each.code for each in dead} == {"timeout"}
+
+
+def test_terminating_a_run_gives_its_jobs_back_at_once(many: Platform) -> None:
+    waiting = conversations(many, 100, ["endless"])
+    eventually(lambda: many.queues.state(["endless"])["endless"].leased == 100, 60, 0.1, "the run has the jobs")
+    many.queues.pause("endless")  # or the dispatcher would begin again
+    [run] = many.dagster.runs({PIPELINE_TAG: "endless"})
+    began = time.monotonic()
+    many.dagster.terminate(run.id)
+    eventually(lambda: many.queues.state(["endless"])["endless"].leased == 0, 30, 0.1, "the jobs are handed back")
+    assert time.monotonic() - began < 15
+    assert [job.vcon_uuids[0] for job in many.queues.jobs("endless", 0, 200)] == waiting
+    assert many.until_finished(run.id) == "CANCELED"
+    eventually(lambda: not processes(many, run.id), 30, 0.2, "the run's process is gone")
 
 
 def processes(platform: Platform, needle: str) -> list[psutil.Process]:

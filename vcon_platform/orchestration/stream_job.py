@@ -4,6 +4,7 @@ Not the pipeline's asset: that is the batch job's graph, which also stays for ru
 reprocessing. The stream materializes the same asset, with the figures of a stretch of time.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
@@ -12,7 +13,7 @@ from vcon_platform.orchestration import naming
 from vcon_platform.orchestration.report import red, settled_metadata
 from vcon_platform.orchestration.runtime import runtime
 from vcon_platform.pipelines.definition import Definition
-from vcon_platform.pipelines.stream import Stream, StreamReport
+from vcon_platform.pipelines.stream import SWITCH_SECONDS, Stream, StreamReport
 from vcon_platform.pipelines.succession import OVERTIME, Streams
 from vcon_platform.projections.model import Projection
 
@@ -38,6 +39,7 @@ def build_stream(
     )
     def stream(context: dg.OpExecutionContext) -> None:
         run = runtime(context.resources.redis, context.resources.object_store, projections)
+        sys.setswitchinterval(SWITCH_SECONDS)
         work = Stream(
             run.engine,
             definition,

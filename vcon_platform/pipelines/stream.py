@@ -36,6 +36,11 @@ from vcon_platform.store.connection import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
+WORKERS = 2
+"""Without processors that wait for the network: while Redis works for one micro-batch, the other one is computed."""
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while another one waits for it (``sys.setswitchinterval``): with Python's
+5 ms, a worker that has Redis' answer waits longer for its turn than Redis needed. The run's process sets it."""
 MOST_WORKERS = 64
 """Micro-batches in flight; beyond that they grow instead, because each costs some round trips."""
 SHORTEST_POLL, LONGEST_POLL = 0.02, 0.05
@@ -123,7 +128,7 @@ class Stream:
         self._report_seconds = report_seconds
         options = definition.options
         network = any(step.processor.effects.network for step in definition.steps)
-        self._workers = min(MOST_WORKERS, options.concurrency) if network else 1
+        self._workers = min(MOST_WORKERS, options.concurrency) if network else WORKERS
         share = math.ceil(options.concurrency / self._workers) if network else options.stream_batch
         self._limit = min(options.stream_batch, share)
         self._turn = threading.Lock()
