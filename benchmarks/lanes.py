@@ -1,12 +1,17 @@
 """How long a conversation waits in either lane, through the real processes, and what a hand-over and a kill cost.
 
-    python benchmarks/lanes.py [--seconds N] [--rates 1,10,100]
+    python benchmarks/lanes.py [--seconds N] [--rates 1,10,100] [--backlog N]
 
 Starts an installation of its own in a temporary folder (embedded Redis and Postgres, Dagster's processes) with two
 pipelines of four trivial processors, ``calm`` in the batch lane and ``quick`` in the stream lane, and stores vCons at
 each rate. A latency is the time from before the vCon is stored to the message of its commit (``pipeline:{name}:done``).
 While ``quick`` is measured its run is followed by another every 20 s; at the end the run that works is killed (kill -9)
 and the time is taken until conversations are done again, and until the one it held is. Prints one JSON object.
+
+``--backlog`` measures that alone: so many vCons of 5 KB wait for ``count``, a pipeline of four processors that each
+read the document and append a small analysis; how long until all are done, from the moment the queue is open, Dagster's
+clocks and launches included; and, in the same Redis, a plain loop that reads and appends with two round trips per
+processor and vCon.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import signal
 import statistics
 import sys
@@ -23,6 +29,7 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import psutil
@@ -31,9 +38,11 @@ from redis import Redis
 from tests.support import free_port
 from vcon_platform.services.stack import Stack
 from vcon_platform.settings import Settings
+from vcon_platform.store import keys
 from vcon_platform.store.commits import NewVcon
 from vcon_platform.store.connection import connect
 from vcon_platform.store.documents import DocumentStore
+from vcon_platform.store.leases import Queues
 from vcon_platform.store.opening import open_store
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.uuids import new_uuid
@@ -45,6 +54,7 @@ processors:
   - {processor_name: set_parameters, processor_options: {parameters: {c: 3}}}
   - {processor_name: set_parameters, processor_options: {parameters: {d: 4}}}
 """
+COUNT = json.dumps({"pipeline_options": {}, "processors": [{"processor_name": "count", "processor_options": {}}] * 4})
 QUICK = "pipeline_options: {lane: stream, stream_seconds: 20}" + CALM
 
 
@@ -139,11 +149,59 @@ def killed(client: Redis, documents: DocumentStore, done: Done) -> dict[str, Any
     }
 
 
+COUNTERS = """
+import sys
+sys.path.insert(0, {benchmarks!r})
+from pipelines import Count
+"""
+
+
+def install_counters(folder: Path) -> None:
+    """The processor ``count`` of ``benchmarks/pipelines.py`` as a plugin that the platform's processes find."""
+    folder.mkdir()
+    (folder / "counters.py").write_text(COUNTERS.format(benchmarks=str(Path(__file__).parent)))
+    info = folder / "counters-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: counters\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[vcon_platform.processors]\ncount = counters:Count\n")
+    os.environ["PYTHONPATH"] = str(folder)
+
+
+def backlog(stack: Stack, client: Redis, count: int) -> dict[str, Any]:
+    """What waits, through the real daemon; and the plain loop."""
+    import pipelines
+
+    store, queues = open_store(stack.settings, client=client), Queues(client)
+    chosen = random.Random(1)
+    uuids, raws = pipelines.taken_in(store, chosen, count)
+    queues.pause("count")
+    queues.push("count", uuids)
+    began = time.perf_counter()
+    queues.resume("count")
+    while (state := queues.state(["count"])["count"]).normal or state.leased:
+        time.sleep(0.1)
+    seconds = time.perf_counter() - began
+    pipelines.check(store, keys.document, uuids)
+    few = max(1, count // 10)
+    pipelines.put_plain(store, uuids[:few], raws[:few])
+    began = time.perf_counter()
+    pipelines.plain(store, uuids[:few])
+    plain = few / (time.perf_counter() - began)
+    return {
+        "backlog": count,
+        "seconds": round(seconds, 1),
+        "vcons_per_second": round(count / seconds),
+        "plain loop, vcons_per_second": round(plain),
+        "ratio": round(count / seconds / plain, 2),
+    }
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=40.0)
     parser.add_argument("--rates", default="1,10,100")
+    parser.add_argument("--backlog", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vcon-lanes-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
@@ -151,6 +209,10 @@ def main() -> None:
         definitions.mkdir()
         (definitions / "calm.yaml").write_text(CALM)
         (definitions / "quick.yaml").write_text(QUICK)
+        if given.backlog:
+            install_counters(Path(folder) / "plugins")
+            (definitions / "count.json").write_text(COUNT)
+            (definitions / "quick.yaml").unlink()
         chosen: dict[str, Any] = {
             name: free_port()
             for name in ("redis_port", "postgres_port", "code_server_port", "webserver_port", "api_port")
@@ -160,6 +222,9 @@ def main() -> None:
         try:
             stack.up()
             client = connect(stack.settings.redis_url())
+            if given.backlog:
+                print(json.dumps(backlog(stack, client, given.backlog), indent=1))
+                return
             documents = open_store(stack.settings, client=client).documents
             done = Done(client)
             done.wait([store(documents, "quick")[0], store(documents, "calm")[0]])  # both have run once
