@@ -147,6 +147,12 @@ def test_a_member_that_is_none_is_refused_wherever_it_stands(raw: Any, place: st
     assert "did you mean" in _refused(raw)
 
 
+@pytest.mark.parametrize("template", ["{a.b}", "{a[0]}", "{a!r}", "{a:>9}", "{}", "{a"])
+def test_a_text_that_is_no_template_is_refused_before_any_conversation_meets_it(template: str) -> None:
+    step = {"processor_name": "mark", "processor_options": {"format_options": {"label": template}}}
+    assert "/processors/0/processor_options/format_options/label: " in _refused({"processors": [step]})
+
+
 def test_remarks_are_let_pass_everywhere() -> None:
     remarks = {"comment": "a", "label": "b", "notes": "c"}
     step = {**remarks, "processor_name": "mark", "processor_options": dict(remarks)}

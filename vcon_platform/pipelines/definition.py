@@ -24,6 +24,8 @@ from pydantic import BaseModel, ValidationError
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.pipelines.faults import DefinitionError, DefinitionFault, model_faults, pointer, unknown
+from vcon_platform.pipelines.formatting import TemplateFault
+from vcon_platform.pipelines.formatting import parse as parse_template
 from vcon_platform.pipelines.names import DAGSTER_WORDS, name_fault, queue_fault
 from vcon_platform.pipelines.pipeline_options import PipelineOptions
 from vcon_platform.pipelines.texts import MOST_BYTES, not_plain
@@ -224,16 +226,20 @@ def secret_options(model: type[BaseModel]) -> list[str]:
 
 
 def _format_faults(model: type[BaseModel], given: Any, *at: str | int) -> Iterator[DefinitionFault]:
-    """Names in ``format_options`` that are no option of the processor."""
+    """Names in ``format_options`` that are no option of the processor, and texts that are no template."""
     formats = given.get("format_options") if isinstance(given, dict) else None
     if not isinstance(formats, dict):
         return
     options = [name for name in model.model_fields if name != "format_options"]
-    for name in formats:
+    for name, template in formats.items():
+        place = pointer(*at, "processor_options", "format_options", name)
         if name not in options:
-            yield DefinitionFault(
-                pointer(*at, "processor_options", "format_options", name), unknown(str(name), options)
-            )
+            yield DefinitionFault(place, unknown(str(name), options))
+        elif isinstance(template, str):
+            try:
+                parse_template(template)
+            except TemplateFault as fault:
+                yield DefinitionFault(place, str(fault))
 
 
 def _own_loops(name: str, options: PipelineOptions) -> Iterator[DefinitionFault]:

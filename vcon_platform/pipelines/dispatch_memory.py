@@ -12,6 +12,7 @@ from vcon_platform.store import keys
 if TYPE_CHECKING:
     from redis import Redis
 
+
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """Virtual times since the clock of the look before; ``leased``: the runs that hold a batch."""
