@@ -35,7 +35,7 @@ demo: setup ## eight sample calls, from a switch's spool folder to rows in Postg
 	@$(BIN)/vcon-platform demo
 
 test: setup ## the whole suite, end-to-end tests included
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: setup ## style and formatting
 	@$(BIN)/ruff check .

@@ -139,3 +139,8 @@ def deployed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("POSTGRES_URL", settings.postgres_url())
     monkeypatch.setenv("VCON_DATA_DIR", str(settings.data_dir))
     return settings
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first: they wait for clocks, and the others fill the time."""
+    items.sort(key=lambda item: ("test_6_many_jobs" not in item.nodeid, "e2e" not in item.nodeid))
