@@ -1,7 +1,7 @@
 """``vcon-platform pipelines run``, ``simulate`` and ``processors run``: one conversation, now and here.
 
-Belongs here: reading what was given, exit codes. Not here: what is printed (``_pipeline_told.py``). What happens to the conversation is decided in
-:mod:`vcon_platform.pipelines.direct` and :mod:`vcon_platform.pipelines.simulate`.
+Belongs here: reading what was given, exit codes. Not here: what is printed (``_pipeline_told.py``), and what happens to
+the conversation (:mod:`vcon_platform.pipelines.direct`, :mod:`vcon_platform.pipelines.simulate`).
 
 Exit codes: 0 it came through (or was filtered, which is an outcome, not a fault); 1 the platform could not do it now
 (Redis away, others keep changing the vCon); 2 what was given is wrong; 3 the conversation failed, or would.
