@@ -43,8 +43,9 @@ def server_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def redis_server(server_folder: Path) -> Iterator[RedisServer]:
-    """A running Redis with the JSON and search modules."""
-    server = RedisServer(server_folder / "redis", server_folder / "redis.conf", free_port(), "test-password")
+    """A running Redis with the JSON and search modules, quick because nothing in it has to outlive it."""
+    folder = server_folder / "redis"
+    server = RedisServer(folder, server_folder / "redis.conf", free_port(), "test-password", appendonly=False)
     server.prepare()
     with child(server.command(), server_folder / "redis.log") as process:
         eventually(lambda: server.why_not_ready(process.pid) is None, message="Redis is ready", interval=0.02)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
-from redis import Redis
+from redis import ConnectionError, Redis
 
 from tests.support import document_store
 from vcon_platform.store import calls, keys
@@ -162,3 +163,72 @@ def test_two_chunks_that_append_to_the_same_vcons_lose_nothing(documents: Docume
             commits.append(Commit(vcon))
     assert {outcome for _, outcome in documents.commit(commits)} == {Committed.OK}
     assert all(_types(documents, uuid) == ["one", "two"] for uuid in uuids)
+
+
+class Arm(Protocol):
+    """See :func:`breaks_after_the_work`."""
+
+    def __call__(self, meanwhile: Callable[[], object] = ...) -> None: ...
+
+
+@pytest.fixture
+def breaks_after_the_work(monkeypatch: pytest.MonkeyPatch) -> Arm:
+    """The next answer is lost on its way: Redis has done what it was told, then ``meanwhile`` happens."""
+
+    def arm(meanwhile: Callable[[], object] = lambda: None) -> None:
+        real = calls.Calls._read
+
+        def lost(self: calls.Calls) -> Any:
+            real(self)
+            monkeypatch.setattr(calls.Calls, "_read", real)
+            meanwhile()
+            raise ConnectionError("the connection broke")
+
+        monkeypatch.setattr(calls.Calls, "_read", lost)
+
+    return arm
+
+
+def test_a_creation_whose_answer_was_lost_is_told_as_done_and_stays_archived(
+    documents: DocumentStore, breaks_after_the_work: Arm
+) -> None:
+    vcon = _new()
+    breaks_after_the_work()
+    assert list(documents.create([NewVcon(vcon)])) == [(vcon.uuid, Created.CREATED)]
+    assert documents.history(vcon.uuid).vcon().data == vcon.data
+
+
+def test_a_creation_whose_answer_was_lost_stays_archived_when_somebody_revised_it_at_once(
+    documents: DocumentStore, breaks_after_the_work: Arm
+) -> None:
+    _stored(documents, 1)  # the store knows its Redis now
+    vcon = _new()
+
+    def revise() -> None:
+        documents.update(vcon.uuid, lambda found: found.append("analysis", {"type": "theirs"}))
+
+    breaks_after_the_work(revise)
+    list(documents.create([NewVcon(vcon)]))
+    assert [record.revision for record in documents.history(vcon.uuid).records] == [1, 2]
+
+
+def test_a_commit_whose_answer_was_lost_is_not_made_twice(documents: DocumentStore, breaks_after_the_work: Arm) -> None:
+    [uuid] = _stored(documents, 1)
+    vcon = documents.read_one(uuid)
+    vcon.append("analysis", {"type": "ours"})
+    breaks_after_the_work()
+    assert [outcome for _, outcome in documents.commit([Commit(vcon)])] == [Committed.OK]
+    assert _types(documents, uuid) == ["ours"]
+    assert len(documents.history(uuid).records) == 2
+
+
+def test_a_commit_whose_answer_was_lost_is_not_made_twice_when_somebody_revised_it_at_once(
+    documents: DocumentStore, breaks_after_the_work: Arm
+) -> None:
+    [uuid] = _stored(documents, 1)
+    vcon = documents.read_one(uuid)
+    vcon.append("analysis", {"type": "ours"})
+    breaks_after_the_work(lambda: documents.update(uuid, lambda found: found.append("analysis", {"type": "theirs"})))
+    assert [outcome for _, outcome in documents.commit([Commit(vcon)])] == [Committed.OK]
+    assert _types(documents, uuid) == ["ours", "theirs"]
+    assert len(documents.history(uuid).records) == 3

@@ -53,6 +53,8 @@ class Calls:
         self._sent: list[list[Part]] = []
         self._connection: Any = None
         self._lost = False
+        self.repeated = False
+        """True once some calls were made again: what the answers deny may be what the first ones did."""
 
     def put(self, part: Part) -> None:
         """Add a part. What goes wrong with the connection is told by :meth:`answers`."""
@@ -113,6 +115,7 @@ class Calls:
         again = range(len(self._sent)) if self._lost else unknown
         failure = None
         if again:
+            self.repeated = True
             more, failure = self._by_pipeline([self._sent[place] for place in again])
             if self._lost:
                 replies = more

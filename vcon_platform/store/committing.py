@@ -119,13 +119,17 @@ class Committing:
         """One attempt for each; None: it met somebody else's revision, or an expired document, and may try again."""
         waiting = begun.waiting
         replies, failure = begun.calls.answers()
-        done = [is_answer(reply) and reply[0] == b"ok" for reply in replies]
-        self._archive.forget(each.record for each, ok in zip(waiting, done, strict=False) if each.record and not ok)
+        repeated = begun.calls.repeated
+        if not repeated:
+            done = [is_answer(reply) and reply[0] == b"ok" for reply in replies]
+            self._archive.forget(each.record for each, ok in zip(waiting, done, strict=False) if each.record and not ok)
         answered = takewhile(is_answer, replies)
         told = [(each, _outcome(each, reply[0])) for each, reply in zip(waiting, answered, strict=False)]
         for each, outcome in told:
             uuid = each.vcon.uuid
-            if (
+            if repeated and outcome is not Committed.OK and self._came_true(each.record):
+                yield each, Committed.OK
+            elif (
                 outcome is Committed.MISSING
                 and (tip := self._reader.tip(uuid)) is not None
                 and self._reader.read_through(uuid, tip)
@@ -135,6 +139,14 @@ class Committing:
                 yield each, outcome
         if failure is not None:
             raise failure
+
+    def _came_true(self, record: Record | None) -> bool:
+        """Of a commit that was sent twice and refused the second time: whether the first one is in the history, with
+        somebody else's revision on top of it."""
+        if record is None or (tip := self._reader.tip(record.uuid)) is None:
+            return False
+        history = self._archive.history(record.uuid, tip=tip)
+        return history is not None and any(each.commit == record.commit for each in history.records)
 
     def _record(self, each: _Try) -> Record:
         vcon, posted = each.vcon, each.commit.posted

@@ -123,8 +123,9 @@ class Creating:
                 raise
             self._calls = self._creator.send(self._items, self._records)
             replies, failure = self._calls.answers()
-        came_true = [is_answer(reply) and reply[0] == b"created" for reply in replies]
-        self._creator.archive.forget(record for record, true in zip(self._records, came_true, strict=False) if not true)
+        if not self._calls.repeated:  # else one that is known may be known by this very record
+            refused = [not is_answer(reply) or reply[0] != b"created" for reply in replies]
+            self._creator.archive.forget(record for record, no in zip(self._records, refused, strict=False) if no)
         for item, reply in zip(self._items, takewhile(is_answer, replies), strict=False):
             if reply[0] == b"created":
                 yield item.vcon.uuid, Created.CREATED

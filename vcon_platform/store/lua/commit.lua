@@ -44,11 +44,12 @@ end
 
 local function commit(it)
   local document, meta, search, jobs = it.document, it.meta, it.search, it.jobs
+  local revision, by = unpack(redis.call('HMGET', meta, 'revision', 'commit'))
+  if it.id ~= '' and by == it.id then return {'ok', revision} end -- called again after a broken connection
   if it.owner ~= '' then
     if not is_owner(it.batch, it.owner) then return {'lost'} end
     if it.job ~= '' and redis.call('HEXISTS', jobs, it.job) == 0 then return {'lost'} end
   end
-  local revision = redis.call('HGET', meta, 'revision')
   local facts = it.facts ~= '' and cjson.decode(it.facts) or {meta = {}, search = {}, media = {}}
   if #it.changes > 0 then
     if redis.call('EXISTS', document) == 0 then return {'missing'} end

@@ -20,7 +20,8 @@ local is_ours = redis.call('EXISTS', KEYS[3]) == 1
 local function create(it)
   if not is_ours then return {'strange'} end
   local document, meta, search = it.document, it.meta, it.search
-  local revision = redis.call('HGET', meta, 'revision')
+  local revision, by = unpack(redis.call('HMGET', meta, 'revision', 'commit'))
+  if revision and by == it.id then return {'created', '1'} end -- called again after a broken connection
   if revision then return {'known', revision, redis.call('HGET', meta, 'posted:' .. it.sha256) or ''} end
   if redis.call('EXISTS', document) == 1 then return {'known', '0', ''} end -- written by somebody else's software
   local facts = cjson.decode(it.facts)
