@@ -115,6 +115,43 @@ class ResultCache(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What one call of a service used, as far as the service says or it can be measured here."""
+
+    service: str
+    """Whose: ``openai``, ``deepgram``, ``local``."""
+    model: str = ""
+    seconds: float = 0.0
+    """Of audio."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    """For whom something is bought."""
+
+    vcon_uuid: str
+    pipeline: str
+    pipeline_version: str
+    processor: str
+    processor_version: str
+    job_id: str
+
+
+class Purchases(Protocol):
+    """Keeps the budgets, and the account of what was used."""
+
+    def before(self, buyer: Buyer) -> None:
+        """Asked before anything is bought. Raises PermanentError where the pipeline's budget is used up."""
+        ...
+
+    def after(self, buyer: Buyer, usage: Usage) -> None:
+        """Write down what a call used, at once: it is owed whatever becomes of the conversation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessorContext:
     """What the platform lends to a processor while it runs."""
 
@@ -123,6 +160,8 @@ class ProcessorContext:
     projections: Mapping[str, Projection]
     pipeline: str
     pipeline_version: str = ""
+    purchases: Purchases | None = None
+    """None: nobody keeps an account (tests)."""
     deadline: float | None = None
     """When this conversation's time is up, on the clock ``time.monotonic``."""
 
@@ -197,6 +236,31 @@ class ProcessorIO:
         parts = (self.context.pipeline, self.job_id, str(self.position), str(self.made))
         return derived_uuid(_time_of(self.job_id), *parts)
 
+    def buy(self, processor: Processor[Any], parts: tuple[str, ...], call: Callable[[], tuple[Any, Usage]]) -> Any:
+        """The result of a call that costs money or minutes: the one kept under ``parts`` (content hash, model, all
+        options that matter), name and version of the processor, else ``call`` is made now, within the pipeline's
+        budget, kept, and its usage written down. The result is JSON. Raises what ``call`` raises, and PermanentError
+        where the budget is used up."""
+        context = self.context
+        buyer = Buyer(
+            self.vcon.uuid,
+            context.pipeline,
+            context.pipeline_version,
+            processor.name,
+            processor.version,
+            self.job_id,
+        )
+
+        def made() -> Any:
+            if context.purchases is not None:
+                context.purchases.before(buyer)
+            result, usage = call()
+            if context.purchases is not None:
+                context.purchases.after(buyer, usage)
+            return result
+
+        return context.results.get_or_compute((processor.name, processor.version, *parts), made)
+
     def queue(self, job: QueuedJob) -> None:
         """Have a job entered into a queue, if and when this one is settled."""
         self.queued.append(job)
@@ -234,6 +298,9 @@ class Effects:
     """Changes the vCon, or adds one."""
     sends: bool = False
     """Asks for effects outside (``io.send``), which happen once."""
+    purpose: str = ""
+    """The purpose that parties must have consented to where consent is enforced (``transcription``, ``analysis``…,
+    draft-howe-vcon-lawful-basis); empty: none is needed."""
 
 
 class Processor[O: ProcessorOptions](ABC):
