@@ -23,7 +23,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Counterpart:
-    """One link. ``link``: the last part of its module's name (``links.deepgram_link``); ``processor``: the name of ours;
+    """One link. ``link``: the last part of its module's name (``deepgram_link``); ``processor``: the name of ours;
     ``differences``: for the docs, a sentence each, none where there is none. ``translate`` is given the link's options
     after literal secrets have become ``env:`` references, whatever names they have there."""
 
