@@ -13,10 +13,12 @@ import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 import redis
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support import child, eventually, free_port
 from vcon_platform.services import postgres_home
@@ -142,6 +144,24 @@ def deployed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return settings
 
 
+_LONGEST = ("tests/e2e/test_6", "tests/e2e", "tests/services")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first: they wait for clocks, and the others fill the time."""
-    items.sort(key=lambda item: ("test_6_many_jobs" not in item.nodeid, "e2e" not in item.nodeid))
+    items.sort(key=lambda item: next((n for n, name in enumerate(_LONGEST) if item.nodeid.startswith(name)), 9))
+
+
+class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """A file is a worker's whole, and so are all files that share the one platform: to start one more costs more than
+    what two workers would gain."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "tests/e2e" if file.startswith("tests/e2e/") and "test_6_" not in file else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Spread by file, as ``--dist loadfile`` does."""
+    return _Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None

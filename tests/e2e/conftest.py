@@ -1,7 +1,7 @@
 """One real installation for all end-to-end tests: embedded Redis and Postgres, Dagster's processes, the REST API.
 
-It is started once per test process (it takes seconds). The suite is spread by file (``--dist loadfile``), so a file's
-tests share a stack and keep their order; files work on calls of their own and need no other file.
+It is started once: the files that use it run on one worker, one after the other (``tests/conftest.py``). Each works on
+calls of its own and needs no other file.
 """
 
 from __future__ import annotations
