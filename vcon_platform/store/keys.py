@@ -53,6 +53,9 @@ FAIRNESS = "dispatch:fairness"
 RATES = "dispatch:rates"
 """Hash: pipeline to the JSON of its measured rate."""
 
+API_KEYS = "access:keys"
+"""Hash: id of an API key to its record; of the key itself only a hash."""
+
 PIPELINES = "pipelines"
 """Set: names of the pipelines whose definitions are stored here. py_vcon_server's name and convention."""
 PIPELINE_CHANGES = "pipelines:changes"
