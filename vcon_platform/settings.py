@@ -71,6 +71,39 @@ class Settings(BaseSettings):
     code_server_port: int = Field(default=14000, alias="VCON_CODE_SERVER_PORT", title="Port of Dagster's code server")
     webserver_port: int = Field(default=3000, alias="VCON_WEBSERVER_PORT", title="Port of the Dagster UI")
     api_port: int = Field(default=8000, alias="VCON_API_PORT", title="Port of the REST API")
+    oidc_issuer: str = Field(
+        default="",
+        alias="VCON_OIDC_ISSUER",
+        title="Identity provider",
+        description="The issuer whose tokens the API takes beside keys, e.g. https://login.example.org/realms/calls. "
+        "Empty: keys only.",
+    )
+    oidc_audience: str = Field(
+        default="vcon-platform",
+        min_length=1,
+        alias="VCON_OIDC_AUDIENCE",
+        title="Audience",
+        description="The audience that a token must be meant for.",
+    )
+    oidc_jwks_url: str = Field(
+        default="",
+        alias="VCON_OIDC_JWKS_URL",
+        title="Keys of the identity provider",
+        description="Where its keys are. Empty: where its discovery document says.",
+    )
+    oidc_scope_claim: str = Field(
+        default="scope",
+        min_length=1,
+        alias="VCON_OIDC_SCOPE_CLAIM",
+        title="Claim with scopes",
+        description="The claim that lists what the bearer may do: a text with blanks, or a list.",
+    )
+    oidc_scope_prefix: str = Field(
+        default="",
+        alias="VCON_OIDC_SCOPE_PREFIX",
+        title="Prefix of scopes",
+        description="What stands before our scopes there, e.g. 'vcon:' for vcon:read.",
+    )
     media_inline_max: int = Field(
         default=256 * 1024,
         alias="VCON_MEDIA_INLINE_MAX",

@@ -78,6 +78,8 @@ def test_an_installation_that_was_never_started_is_unavailable_not_an_error(tmp_
 
 
 def test_the_documentation_page_is_there(settings: Settings) -> None:
-    client = TestClient(create_app(settings))
+    app = create_app(settings)
+    key = settings.secret_path("api_key").read_text().strip()
+    client = TestClient(app, headers={"Authorization": f"Bearer {key}"})
     assert client.get("/docs").status_code == 200
     assert "503" in client.get("/openapi.json").json()["paths"]["/health"]["get"]["responses"]

@@ -13,9 +13,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from redis import Redis
 
+from tests.api.support import NO_GATE
 from tests.pipelines import direct_support
 from tests.support import eventually
 from vcon_platform.api import health, pipeline_runs
+from vcon_platform.api.auth import KeyRequired
 from vcon_platform.api.problems import add_problems
 from vcon_platform.pipelines import attempts, current
 from vcon_platform.processors.base import (
@@ -102,8 +104,9 @@ def counted() -> list[tuple[str, dict[str, int]]]:
 def client(settings: Settings, counted: list[Any]) -> TestClient:
     app = FastAPI()
     add_problems(app)
+    app.add_middleware(KeyRequired, gate=NO_GATE)
     record = DirectRecord(lambda name, counts: counted.append((name, dict(counts))), interval=0.01)
-    app.include_router(pipeline_runs.router(settings, record=record))
+    app.include_router(pipeline_runs.router(settings, NO_GATE, record=record))
     app.include_router(health.router(settings))
     return TestClient(app)
 

@@ -9,9 +9,8 @@ from fastapi import FastAPI
 
 from vcon_platform import __version__
 from vcon_platform.api import health, pipeline_runs, pipelines, queues, vcons
-from vcon_platform.api.auth import key_required
+from vcon_platform.api.auth import KeyRequired, open_gate
 from vcon_platform.api.problems import add_problems
-from vcon_platform.services.files import ensure_secret
 from vcon_platform.settings import Settings, load_settings
 
 
@@ -27,10 +26,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "is in the file `secrets/api_key` of the data folder. The interactive documentation is this page.",
     )
     add_problems(app)
+    gate = open_gate(chosen)
+    app.add_middleware(KeyRequired, gate=gate)
     app.include_router(health.router(chosen))
-    key = key_required(ensure_secret(chosen, "api_key"))
-    app.include_router(vcons.router(chosen, key))
-    app.include_router(pipelines.router(chosen, key))
-    app.include_router(queues.router(chosen, key))
-    app.include_router(pipeline_runs.router(chosen, key))
+    app.include_router(vcons.router(chosen, gate))
+    app.include_router(pipelines.router(chosen, gate))
+    app.include_router(queues.router(chosen, gate))
+    app.include_router(pipeline_runs.router(chosen, gate))
     return app

@@ -16,10 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from vcon_platform.access.caller import Caller
+from vcon_platform.api.auth import Gate, WhoAsks
 from vcon_platform.api.problems import Problem
+from vcon_platform.api.visibility import must_see
 from vcon_platform.ingress.answer import Source
 from vcon_platform.ingress.looking import LARGEST, NotReady, look
 from vcon_platform.ingress.opening import open_door, zone_of
@@ -96,10 +99,10 @@ class _Runs:
             raise Problem(409, "not_ready", str(not_ready)) from None
 
 
-def router(settings: Settings, *guards: Any, record: DirectRecord | None = None) -> APIRouter:
-    """The routes. Every one of them asks the ``guards`` first. ``record``: counts runs for Dagster (default: it is told
-    over the webserver of this installation)."""
-    routes = APIRouter(prefix="/v1", tags=["Direct runs"], dependencies=[Depends(guard) for guard in guards])
+def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -> APIRouter:
+    """The routes. ``gate`` guards each. ``record``: counts runs for Dagster (default: it is told over the webserver of
+    this installation)."""
+    routes = APIRouter(prefix="/v1", tags=["Direct runs"])
     bench = Workbench(settings)
     runs = _Runs()
     counted = record or DirectRecord(reported_to(f"http://{LOOPBACK}:{settings.webserver_port}"))
@@ -119,6 +122,7 @@ def router(settings: Settings, *guards: Any, record: DirectRecord | None = None)
 
     @routes.post(
         "/pipelines/{name}/run",
+        dependencies=gate("process"),
         summary="Run a pipeline on a posted vCon",
         openapi_extra={"requestBody": {"content": {"application/vcon": {}, "application/json": {}}}},
         responses=_RESPONSES,
@@ -139,16 +143,32 @@ def router(settings: Settings, *guards: Any, record: DirectRecord | None = None)
 
         return _told(await runs(lambda: run(name, given, save, parameters)), results)
 
-    @routes.post("/pipelines/{name}/run/{uuid}", summary="Run a pipeline on a stored vCon", responses=_RESPONSES)
+    @routes.post(
+        "/pipelines/{name}/run/{uuid}",
+        dependencies=gate("process"),
+        summary="Run a pipeline on a stored vCon",
+        responses=_RESPONSES,
+    )
     async def run_stored(
-        name: str, uuid: str, save: Save = False, results: Results = True, parameters: Parameters = None
+        who: WhoAsks, name: str, uuid: str, save: Save = False, results: Results = True, parameters: Parameters = None
     ) -> Response:
         """The definition's ``save_vcons`` and its success and failure queues do not count here."""
         known = _uuid(uuid)
-        return _told(await runs(lambda: run(name, lambda: known, save, parameters)), results)
 
-    @routes.post("/processors/{name}/run/{uuid}", summary="Run one processor on a stored vCon", responses=_RESPONSES)
+        def given() -> Given:
+            must_see(who, bench.store.documents, known)
+            return known
+
+        return _told(await runs(lambda: run(name, given, save, parameters)), results)
+
+    @routes.post(
+        "/processors/{name}/run/{uuid}",
+        dependencies=gate("process"),
+        summary="Run one processor on a stored vCon",
+        responses=_RESPONSES,
+    )
     async def run_one(
+        who: WhoAsks,
         name: str,
         uuid: str,
         options: Annotated[dict[str, Any] | None, Body(description="The processor's options.")] = None,
@@ -160,6 +180,7 @@ def router(settings: Settings, *guards: Any, record: DirectRecord | None = None)
         known = _uuid(uuid)
 
         def work() -> DirectResult:
+            must_see(who, bench.store.documents, known)
             registry = bench.catalogue.registry
             try:
                 processor = registry.get(name)
@@ -175,20 +196,32 @@ def router(settings: Settings, *guards: Any, record: DirectRecord | None = None)
 
         return _told(await runs(work), results)
 
-    @routes.post("/pipelines/{name}/simulate", summary="Simulate a pipeline, step by step", responses=_RESPONSES)
-    async def simulate(name: str, body: SimulateIn, buy: Buy = False) -> Response:
+    @routes.post(
+        "/pipelines/{name}/simulate",
+        dependencies=gate("process"),
+        summary="Simulate a pipeline, step by step",
+        responses=_RESPONSES,
+    )
+    async def simulate(who: WhoAsks, name: str, body: SimulateIn, buy: Buy = False) -> Response:
         """What each processor would change, queue, send and buy. Nothing is saved, sent or (without ``buy``) bought."""
-        return await simulated(lambda: _pipeline(bench, name), body, buy)
+        return await simulated(lambda: _pipeline(bench, name), who, body, buy)
 
-    @routes.post("/simulate", summary="Simulate a posted definition, step by step", responses=_RESPONSES)
-    async def simulate_posted(body: SimulateDefinitionIn, buy: Buy = False) -> Response:
+    @routes.post(
+        "/simulate",
+        dependencies=gate("process"),
+        summary="Simulate a posted definition, step by step",
+        responses=_RESPONSES,
+    )
+    async def simulate_posted(who: WhoAsks, body: SimulateDefinitionIn, buy: Buy = False) -> Response:
         """The same for a definition that is not, or not yet, one of this installation."""
-        return await simulated(lambda: read_definition(body.name, body.definition, bench.catalogue.registry), body, buy)
+        return await simulated(
+            lambda: read_definition(body.name, body.definition, bench.catalogue.registry), who, body, buy
+        )
 
-    async def simulated(definition: Callable[[], Definition], body: SimulateIn, buy: bool) -> Response:
+    async def simulated(definition: Callable[[], Definition], who: Caller, body: SimulateIn, buy: bool) -> Response:
         def work() -> Mapping[str, Any]:
             chosen = definition()
-            vcon = _sample(bench, body)
+            vcon = _sample(bench, who, body)
             return bench.simulator().run(chosen, vcon, parameters=body.parameters, buy=buy).to_json()
 
         return _json(await runs(work))
@@ -209,7 +242,12 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 def _failed(failed: DirectRunFailed) -> Problem:
     """A conversation that failed, by what made it fail."""
     verdict = failed.verdict
-    extra = {"failure": verdict.code, "processor": verdict.processor, "run_id": failed.run_id, "uuid": failed.uuid}
+    extra: dict[str, Any] = {
+        "failure": verdict.code,
+        "processor": verdict.processor,
+        "run_id": failed.run_id,
+        "uuid": failed.uuid,
+    }
     if verdict.code == "timeout":
         return Problem(504, "timeout", str(failed), **extra)
     if verdict.code in ("not_configured", "NotConfigured"):
@@ -232,11 +270,13 @@ def _pipeline(bench: Workbench, name: str) -> Definition:
         raise Problem(409 if broken else 404, "pipeline_broken" if broken else "not_found", str(error)) from None
 
 
-def _sample(bench: Workbench, body: SimulateIn) -> Vcon:
+def _sample(bench: Workbench, who: Caller, body: SimulateIn) -> Vcon:
     if (body.uuid is None) == (body.vcon is None):
         raise Problem(422, "bad_input", "/: give one of 'uuid' (a stored vCon) and 'vcon' (one in hand)")
     if body.uuid is not None:
-        return bench.reading.read_one(_uuid(body.uuid))
+        vcon = bench.reading.read_one(_uuid(body.uuid))
+        must_see(who, bench.store.documents, vcon.uuid, vcon)
+        return vcon
     return _look(bench, orjson.dumps(body.vcon), None)
 
 

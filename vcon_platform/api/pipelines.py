@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
+from vcon_platform.api.auth import Gate
 from vcon_platform.api.problems import Problem
 from vcon_platform.pipelines.current import CurrentCatalogue
 from vcon_platform.pipelines.faults import DefinitionFault
@@ -132,23 +133,28 @@ class _Parts:
         return self.edits.stored
 
 
-def router(settings: Settings, *guards: Any, current: CurrentCatalogue | None = None) -> APIRouter:
-    """The routes. Every one of them asks the ``guards`` first."""
-    routes = APIRouter(prefix="/v1/pipelines", tags=["Pipelines"], dependencies=[Depends(guard) for guard in guards])
+def router(settings: Settings, gate: Gate, current: CurrentCatalogue | None = None) -> APIRouter:
+    """The routes. ``gate`` guards each."""
+    routes = APIRouter(prefix="/v1/pipelines", tags=["Pipelines"])
     parts = _Parts(settings, current)
 
-    @routes.get("", summary="All pipelines: version, source, fault, whether live")
+    @routes.get("", dependencies=gate("read", "operate"), summary="All pipelines: version, source, fault, whether live")
     def everything() -> list[PipelineOut]:
         found, loaded = parts.edits.current.refresh(), loaded_versions(settings)
         return [_pipeline(name, found, loaded) for name in sorted({*found.pipelines, *found.broken})]
 
-    @routes.post("/reload", summary="Have Dagster load every definition anew")
+    @routes.post("/reload", dependencies=gate("operate"), summary="Have Dagster load every definition anew")
     def reload(wait: Wait = 30.0) -> ReloadedOut:
         """For files that were edited: what is changed over this API goes live by itself."""
         found, live = parts.edits.reload(wait)
         return ReloadedOut(live=live.live, state=live.state, message=live.message, broken=dict(found.broken))
 
-    @routes.get("/{name}", summary="One definition", responses={200: {"content": {"application/yaml": {}}}})
+    @routes.get(
+        "/{name}",
+        dependencies=gate("read", "operate"),
+        summary="One definition",
+        responses={200: {"content": {"application/yaml": {}}}},
+    )
     def one(
         name: str,
         request: Request,
@@ -169,6 +175,7 @@ def router(settings: Settings, *guards: Any, current: CurrentCatalogue | None = 
 
     @routes.put(
         "/{name}",
+        dependencies=gate("operate"),
         summary="Store a definition, and have it go live",
         status_code=201,
         openapi_extra={"requestBody": {"content": {"application/json": {}, "application/yaml": {}}}},
@@ -200,13 +207,15 @@ def router(settings: Settings, *guards: Any, current: CurrentCatalogue | None = 
         response.headers["Location"] = f"/v1/pipelines/{name}"
         return _edited(edited)
 
-    @routes.delete("/{name}", summary="Delete a stored definition")
+    @routes.delete("/{name}", dependencies=gate("operate"), summary="Delete a stored definition")
     def delete(name: str, wait: Wait = 30.0, if_match: IfMatch = None) -> EditedOut:
         """Its versions stay, and so does its queue with the jobs in it."""
         base, _ = _base(parts, name, if_match, None)
         return _edited(parts.edits.delete(name, BY, base=base, wait=wait or None))
 
-    @routes.get("/{name}/versions", summary="Every version of a definition, oldest first")
+    @routes.get(
+        "/{name}/versions", dependencies=gate("read", "operate"), summary="Every version of a definition, oldest first"
+    )
     def versions(name: str) -> list[VersionOut]:
         """Also of one that stands in a file: each content that loaded well is a version."""
         found = parts.stored.versions(name)
@@ -214,7 +223,12 @@ def router(settings: Settings, *guards: Any, current: CurrentCatalogue | None = 
             raise NotStored(f"pipeline {name!r} has no versions yet; a file has its first one once Dagster loaded it")
         return [_version(each) for each in found]
 
-    @routes.get("/{name}/diff", summary="How two versions differ", responses={200: {"content": {"text/plain": {}}}})
+    @routes.get(
+        "/{name}/diff",
+        dependencies=gate("read", "operate"),
+        summary="How two versions differ",
+        responses={200: {"content": {"text/plain": {}}}},
+    )
     def diff(
         name: str,
         a: Annotated[int, Query(ge=1, description="The number of the one version.")],
@@ -225,13 +239,14 @@ def router(settings: Settings, *guards: Any, current: CurrentCatalogue | None = 
         other = b if b is not None else newest.number if newest else 1
         return Response(parts.stored.diff(name, a, other), media_type="text/plain; charset=utf-8")
 
-    @routes.post("/{name}/rollback", summary="Go back to an earlier version")
+    @routes.post("/{name}/rollback", dependencies=gate("operate"), summary="Go back to an earlier version")
     def roll_back(name: str, body: RollBackIn, wait: Wait = 30.0) -> EditedOut:
         """Stores it again, as a new version."""
         return _edited(parts.edits.roll_back(name, body.version, BY, wait=wait or None))
 
     @routes.post(
         "/{name}/validate",
+        dependencies=gate("read", "operate"),
         summary="Check a definition without storing it",
         openapi_extra={"requestBody": {"content": {"application/json": {}, "application/yaml": {}}}},
     )

@@ -5,11 +5,14 @@ Belongs here: turning an error into an answer. Not here: what is an error.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from vcon_platform.access.caller import NotAllowed
+from vcon_platform.access.tokens import ProviderUnavailable
 from vcon_platform.errors import PlatformError
 from vcon_platform.pipelines.faults import DefinitionError
 from vcon_platform.pipelines.queueing import QueueFull, UnknownQueue, UnknownVcons
@@ -35,6 +38,8 @@ _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
     (StoreUnavailable, 503, "redis_unavailable"),
     (ObjectsUnavailable, 503, "object_store_unavailable"),
     (StoreMismatch, 503, "store_mismatch"),
+    (NotAllowed, 403, "not_allowed"),
+    (ProviderUnavailable, 503, "identity_provider_unavailable"),
 )
 RETRY_AFTER_SECONDS = 5
 
@@ -42,9 +47,11 @@ RETRY_AFTER_SECONDS = 5
 class Problem(PlatformError):
     """An answer other than success, decided by a route. ``extra``: further members of the answer."""
 
-    def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any
+    ) -> None:
         super().__init__(detail)
-        self.status, self.code, self.extra = status, code, extra
+        self.status, self.code, self.headers, self.extra = status, code, headers or {}, extra
 
 
 def add_problems(app: FastAPI) -> None:
@@ -74,7 +81,9 @@ def problem(error: PlatformError) -> JSONResponse:
     if isinstance(error, UnknownVcons):
         body["uuids"] = list(error.uuids)
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status in (429, 503) else {}
+    if isinstance(error, Problem):
+        headers |= error.headers
     if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = 'Bearer, Basic realm="vcon-platform: any name, the key as password"'
     body = {"title": body["code"].replace("_", " "), "status": status, "detail": str(error), **body}
     return JSONResponse(body, status, headers, media_type="application/problem+json")

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from vcon_platform.api.auth import Gate
 from vcon_platform.api.problems import Problem
 from vcon_platform.pipelines.current import CurrentCatalogue
 from vcon_platform.pipelines.queueing import QueueDesk, QueueOverview, UnknownQueue, new_jobs
@@ -179,9 +180,9 @@ def desk_of(settings: Settings, store: Callable[[], Store]) -> Callable[[], Queu
     return desk
 
 
-def router(settings: Settings, *guards: Any) -> APIRouter:
-    """The routes. Every one of them asks the ``guards`` first."""
-    routes = APIRouter(prefix="/v1/queues", tags=["Queues"], dependencies=[Depends(guard) for guard in guards])
+def router(settings: Settings, gate: Gate) -> APIRouter:
+    """The routes. ``gate`` guards each."""
+    routes = APIRouter(prefix="/v1/queues", tags=["Queues"])
     desk_here = desk_of(settings, lambda: open_store(settings))
 
     @contextmanager
@@ -196,20 +197,20 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
                     raise Problem(404, "not_found", str(error)) from None
             yield desk
 
-    @routes.get("", summary="All queues")
+    @routes.get("", dependencies=gate("read", "operate"), summary="All queues")
     def queues() -> QueuesOut:
         """Every queue that a definition names or that anything ever entered."""
         with at() as desk:
             return QueuesOut(queues=[QueueOut(**_queue(each)) for each in desk.overview()])
 
-    @routes.get("/{name}", summary="A queue and its jobs")
+    @routes.get("/{name}", dependencies=gate("read", "operate"), summary="A queue and its jobs")
     def queue(name: str, start: Start = 0, count: Count = 100) -> QueueJobsOut:
         """In the order in which they will be worked on, those that wait for their time last."""
         with at(name) as desk:
             jobs = [_job(job) for job in desk.queues.jobs(name, start, count)]
             return QueueJobsOut(**_queue(desk.one(name)), jobs=jobs)
 
-    @routes.post("/{name}/jobs", summary="Queue vCons", status_code=201)
+    @routes.post("/{name}/jobs", dependencies=gate("operate"), summary="Queue vCons", status_code=201)
     def push(name: str, body: PushIn) -> PushedOut:
         """All of them, or none when one is not in the store."""
         jobs = new_jobs(
@@ -225,21 +226,21 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
             entered = desk.push(name, jobs)
         return PushedOut(queued=entered, duplicates=len(jobs) - entered)
 
-    @routes.post("/{name}/pause", summary="Let nothing be taken from a queue")
+    @routes.post("/{name}/pause", dependencies=gate("operate"), summary="Let nothing be taken from a queue")
     def pause(name: str) -> PausedOut:
         """Jobs may still enter; what is being worked on goes on."""
         with at(name) as desk:
             desk.queues.pause(name)
         return PausedOut(paused=True)
 
-    @routes.post("/{name}/resume", summary="End a pause")
+    @routes.post("/{name}/resume", dependencies=gate("operate"), summary="End a pause")
     def resume(name: str) -> PausedOut:
         """What waits is taken again."""
         with at(name) as desk:
             desk.queues.resume(name)
         return PausedOut(paused=False)
 
-    @routes.post("/{name}/withdraw", summary="Take waiting jobs out for good")
+    @routes.post("/{name}/withdraw", dependencies=gate("operate"), summary="Take waiting jobs out for good")
     def withdraw(name: str, body: WithdrawIn) -> MovedOut:
         """What a run has taken meanwhile is not touched. The ledger has each."""
         with at(name) as desk:
@@ -247,13 +248,13 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
                 return MovedOut(jobs=len(desk.withdraw(name, body.jobs)))
             return MovedOut(jobs=desk.purge(name, body.origin))
 
-    @routes.get("/{name}/dead", summary="Failed jobs and why they failed")
+    @routes.get("/{name}/dead", dependencies=gate("read", "operate"), summary="Failed jobs and why they failed")
     def dead(name: str, start: Start = 0, count: Count = 100) -> list[DeadOut]:
         """Those of the pipeline of that name, or those that stand in a failure queue; oldest first."""
         with at(name) as desk:
             return [_dead(each) for each in desk.dead(name, start, count)]
 
-    @routes.post("/{name}/redrive", summary="Let failed jobs begin again")
+    @routes.post("/{name}/redrive", dependencies=gate("operate"), summary="Let failed jobs begin again")
     def redrive(name: str, body: ChosenIn) -> MovedOut:
         """At the end of the queue of the pipeline in which each failed."""
         with at(name) as desk:

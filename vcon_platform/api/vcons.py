@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
+from vcon_platform.api.auth import Gate, WhoAsks
 from vcon_platform.api.problems import Problem
 from vcon_platform.api.queues import desk_of
+from vcon_platform.api.visibility import must_see
 from vcon_platform.ingress.answer import Answer, Source
 from vcon_platform.ingress.door import Door
 from vcon_platform.ingress.opening import open_door, zone_of
@@ -84,13 +86,14 @@ class _Parts:
         return self._door
 
 
-def router(settings: Settings, *guards: Any) -> APIRouter:
-    """The routes. Every one of them asks the ``guards`` first."""
-    routes = APIRouter(prefix="/v1/vcons", tags=["vCons"], dependencies=[Depends(guard) for guard in guards])
+def router(settings: Settings, gate: Gate) -> APIRouter:
+    """The routes. ``gate`` guards each."""
+    routes = APIRouter(prefix="/v1/vcons", tags=["vCons"])
     parts = _Parts(settings)
 
     @routes.post(
         "",
+        dependencies=gate(),  # which scope is needed depends on the queues
         summary="Take a vCon in",
         status_code=201,
         openapi_extra={"requestBody": {"content": {"application/vcon": {}, "application/vcon+gzip": {}}}},
@@ -106,6 +109,7 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
     async def post(
         request: Request,
         response: Response,
+        who: WhoAsks,
         queue: Annotated[list[str], Query(description="Pipelines whose queues it enters; may be repeated.")] = [],  # noqa: B006
         source: Annotated[
             str, Query(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Names where it comes from.")
@@ -114,6 +118,10 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
         require_signature: Annotated[bool, Query(description="Refuse it unless its signature is valid.")] = False,
     ) -> AnswerOut:
         """The document is in the archive and in Redis when the answer is sent. A body of any size is streamed."""
+        for name in queue:
+            who.need(f"ingest:{name}")
+        if not queue:
+            who.need("ingest")
         await run_in_threadpool(parts.check_queues, queue)
         settings.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with SpooledTemporaryFile(max_size=SPOOLED, dir=str(settings.spool_dir)) as spool:
@@ -132,26 +140,35 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
         response.headers["Location"] = f"/v1/vcons/{answer.uuid}"
         return _told(answer)
 
-    @routes.get("/{uuid}", summary="A vCon", response_class=StreamingResponse)
+    @routes.get("/{uuid}", dependencies=gate("read"), summary="A vCon", response_class=StreamingResponse)
     def get(
         uuid: str,
+        who: WhoAsks,
         version: Annotated[ExportVersion, Query(description="The form to write it in.")] = "current",
         media: Annotated[bool, Query(description="False: long bodies stay references.")] = True,
     ) -> StreamingResponse:
         """The document with its bodies, streamed."""
         vcon = parts.store.documents.read_one(_uuid(uuid))
+        must_see(who, parts.store.documents, uuid, vcon)
         data = vcon.data if version == "current" else export(vcon.data, version)
         pieces = write_document(parts.store.media, data) if media else iter((vcon.to_bytes(),))
         return _streamed(pieces, "application/vcon", {"ETag": f'"{vcon.revision}"'})
 
-    @routes.get("/{uuid}/original", summary="The bytes exactly as they were posted", response_class=StreamingResponse)
+    @routes.get(
+        "/{uuid}/original",
+        dependencies=gate("read"),
+        summary="The bytes exactly as they were posted",
+        response_class=StreamingResponse,
+    )
     def original(
         uuid: str,
+        who: WhoAsks,
         revision: Annotated[
             int | None, Query(ge=1, description="Which of the posted revisions; default: the last.")
         ] = None,
     ) -> StreamingResponse:
         """Byte for byte what came, gzip included; ``Repr-Digest`` is its SHA-256 (RFC 9530)."""
+        must_see(who, parts.store.documents, _uuid(uuid))
         found = find_original(parts.store.documents, _uuid(uuid), revision=revision)
         media_type = "application/vcon+gzip" if found.apart else "application/vcon"
         return _streamed(
@@ -160,10 +177,11 @@ def router(settings: Settings, *guards: Any) -> APIRouter:
             {"Repr-Digest": f"sha-256=:{b64encode(bytes.fromhex(found.sha256)).decode()}:"},
         )
 
-    @routes.get("/{uuid}/report", summary="The conformance report")
-    def report(uuid: str) -> dict[str, Any]:
+    @routes.get("/{uuid}/report", dependencies=gate("read"), summary="The conformance report")
+    def report(uuid: str, who: WhoAsks) -> dict[str, Any]:
         """What the current draft would say of the document that was posted last: schema errors, missing members,
         external content, signature, and everything that was found while it was taken in."""
+        must_see(who, parts.store.documents, _uuid(uuid))
         return report_of(parts.store, _uuid(uuid)).to_json()
 
     return routes
