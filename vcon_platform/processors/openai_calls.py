@@ -1,16 +1,21 @@
-"""One call of OpenAI's chat completions, and what each of its failures means.
+"""One call of a chat model that speaks OpenAI's protocol, and what each of its failures means.
 
-Belongs here: the client, its address and key, faults. Not here: what is asked and what becomes of the answer
-(``openai_chat_completion.py``).
+Belongs here: the client, whose service it is, faults, arguments that a model does not take. Not here: what is asked
+and what becomes of the answer (``model_question.py``).
 
 The SDK's own retries are off: the engine retries, knows the limits, and writes it down. Of an error only status and
-code are told, because its text may repeat what was sent.
+code are told, because its text may repeat what was sent; it is looked at for two things that some servers say nowhere
+else: that the conversation is too long, and that they know no JSON mode.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -27,92 +32,190 @@ _RENAMED = {"max_tokens": "max_completion_tokens"}
 """Newer models know this by another name."""
 _OPTIONAL = ("temperature",)
 """Newer models take their own."""
+_OURS = ("model", "messages", "max_tokens", "temperature", "response_format")
+_TOO_LONG = re.compile(r"context (length|size|window)|too many tokens|reduce the length", re.IGNORECASE)
+_NO_FORMAT = re.compile(r"response_format|json_schema|json mode", re.IGNORECASE)
+
+
+class TooLong(PermanentError):
+    """The conversation does not fit into what the model can read at once."""
+
+    code = "too_long"
+
+
+@dataclass(frozen=True, slots=True)
+class ChatService:
+    """Whose model is asked, and how it is reached. ``key_from``: the variable that holds the key, for messages."""
+
+    key: str = field(repr=False)
+    base_url: str | None = None
+    azure_endpoint: str | None = None
+    api_version: str = ""
+    organization: str | None = None
+    project: str | None = None
+    name: str = "OpenAI"
+    usage_name: str = "openai"
+    key_from: str = "OPENAI_API_KEY"
+
+    @property
+    def identity(self) -> str:
+        """What tells its answers from those of another: not the key, which is changed now and then."""
+        if self.azure_endpoint is not None:
+            return f"{self.azure_endpoint} {self.api_version}"
+        return self.base_url or ""
 
 
 class ChatCompletions:
-    """Calls with one client per address and key, shared by threads."""
+    """Calls with one client per service, shared by threads."""
 
     def __init__(self) -> None:
-        self._clients: dict[tuple[str, str | None], openai.OpenAI] = {}
-        self._refused: dict[str, frozenset[str]] = {}  # by model, what it does not take
+        self._clients: dict[ChatService, openai.OpenAI] = {}
+        self._refused: dict[tuple[str, str], frozenset[str]] = {}  # by service and model, what it does not take
         self._lock = threading.Lock()
 
     def create(
-        self, request: Mapping[str, Any], *, key: str, base_url: str | None, seconds: float | None = None
+        self, request: Mapping[str, Any], service: ChatService, *, seconds: float | None = None
     ) -> dict[str, Any]:
-        """The completion object. Raises TransientError or PermanentError."""
-        client = self._client(key, base_url)
-        model = str(request["model"])
-        for _ in range(1 + len(_RENAMED) + len(_OPTIONAL)):
+        """The completion object. Members of ``request`` that the SDK does not know are sent as they are. Raises
+        TransientError or PermanentError, :class:`TooLong` among them."""
+        client = self._client(service)
+        model = service.identity, str(request["model"])
+        for _ in range(2 + len(_RENAMED) + len(_OPTIONAL) + 1):
             refused = self._refused.get(model, frozenset())
-            asked = {
-                _RENAMED.get(name, name) if name in refused else name: value
-                for name, value in request.items()
-                if name not in refused or name in _RENAMED
-            }
-            unknown = self._ask(client, asked, seconds)
+            unknown = self._ask(client, _without(request, refused), service, seconds)
             if isinstance(unknown, dict):
                 return unknown
             if unknown in refused:
                 break
             self._refused[model] = refused | {unknown}
-        raise PermanentError(f"OpenAI: model {model} takes no such request; choose another model")
+        raise PermanentError(f"{service.name}: model {model[1]} takes no such request; choose another model")
 
-    def _client(self, key: str, base_url: str | None) -> openai.OpenAI:
+    def _client(self, service: ChatService) -> openai.OpenAI:
         import openai
 
         with self._lock:
-            if (key, base_url) not in self._clients:
-                self._clients[key, base_url] = openai.OpenAI(api_key=key, base_url=base_url, max_retries=0)
-            return self._clients[key, base_url]
+            if service not in self._clients:
+                common: dict[str, Any] = {
+                    "api_key": service.key,
+                    "organization": service.organization,
+                    "project": service.project,
+                    "max_retries": 0,
+                }
+                self._clients[service] = (
+                    openai.OpenAI(base_url=service.base_url, **common)
+                    if service.azure_endpoint is None
+                    else openai.AzureOpenAI(
+                        azure_endpoint=service.azure_endpoint, api_version=service.api_version, **common
+                    )
+                )
+            return self._clients[service]
 
     @staticmethod
-    def _ask(client: openai.OpenAI, request: dict[str, Any], seconds: float | None) -> dict[str, Any] | str:
+    def _ask(
+        client: openai.OpenAI, request: dict[str, Any], service: ChatService, seconds: float | None
+    ) -> dict[str, Any] | str:
         """The completion, or the name of the argument that the model does not take."""
         import openai
 
         timeout = SECONDS if seconds is None else max(0.1, min(seconds, SECONDS))
+        name = service.name
+        known = {key: value for key, value in request.items() if key in (*_OURS, *_RENAMED.values())}
+        other = {key: value for key, value in request.items() if key not in known}
         try:
             # as text: the SDK would take any JSON for a completion
-            text = client.chat.completions.with_raw_response.create(**request, timeout=timeout).text
+            create: Callable[..., Any] = client.chat.completions.with_raw_response.create
+            text = create(**known, extra_body=other or None, timeout=timeout).text
         except openai.APITimeoutError:
-            raise TransientError(f"OpenAI did not answer within {timeout:g} s") from None
-        except openai.BadRequestError as error:
-            if error.param in (*_RENAMED, *_OPTIONAL) and str(error.code).startswith("unsupported"):
-                return str(error.param)
-            raise _fault(error, str(request["model"])) from None
+            raise TransientError(f"{name} did not answer within {timeout:g} s") from None
         except openai.APIStatusError as error:
-            raise _fault(error, str(request["model"])) from None
+            if error.status_code in (400, 422) and (unknown := _not_taken(error, request)):
+                return unknown
+            raise _fault(error, str(request["model"]), service) from None
         except openai.APIConnectionError as error:
             kind = type(error.__cause__ or error).__name__
-            raise TransientError(f"OpenAI cannot be reached, or the connection broke ({kind})") from None
+            raise TransientError(f"{name} cannot be reached, or the connection broke ({kind})") from None
         except openai.OpenAIError as error:
-            raise PermanentError(f"OpenAI cannot be asked ({type(error).__name__})") from None
-        return _completion(text() if callable(text) else text)
+            raise PermanentError(f"{name} cannot be asked ({type(error).__name__})") from None
+        return _completion(text() if callable(text) else text, name)
 
 
-def _completion(text: str) -> dict[str, Any]:
+@lru_cache(maxsize=1)
+def shared_calls() -> ChatCompletions:
+    """The clients of this process: connections are kept whichever processor asks."""
+    return ChatCompletions()
+
+
+# --- what a model does not take --------------------------------------------------------------------------------
+
+
+def _without(request: Mapping[str, Any], refused: frozenset[str]) -> dict[str, Any]:
+    """The request in the model's own terms. A schema that it does not take becomes plain JSON, then nothing: the
+    schema stands in the messages too, and the answer is checked against it in any case."""
+    asked = {
+        _RENAMED.get(name, name) if name in refused else name: value
+        for name, value in request.items()
+        if name not in refused or name in _RENAMED
+    }
+    if _format_name(asked) in refused:
+        asked["response_format"] = {"type": "json_object"}
+    if _format_name(asked) in refused:
+        del asked["response_format"]
+    return asked
+
+
+def _format_name(request: Mapping[str, Any]) -> str:
+    """A response format as a thing that may be refused: of schemas each by itself, for a model may take others."""
+    wanted = request.get("response_format")
+    if not wanted:
+        return ""
+    if wanted["type"] != "json_schema":
+        return f"response_format {wanted['type']}"
+    return hashlib.sha256(orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _not_taken(error: openai.APIStatusError, request: Mapping[str, Any]) -> str | None:
+    """What the model does not take, as far as it says."""
+    param, code = error.param or "", str(error.code)
+    if param in (*_RENAMED, *_OPTIONAL) and code.startswith("unsupported"):
+        return param
+    if _format_name(request) and (param.startswith("response_format") or _NO_FORMAT.search(_text(error))):
+        return _format_name(request)
+    return None
+
+
+def _text(error: openai.APIStatusError) -> str:
+    """The error's text, cut: only for looking at, never shown."""
+    return str(error.message)[:4000]
+
+
+# --- answers and faults ----------------------------------------------------------------------------------------
+
+
+def _completion(text: str, name: str) -> dict[str, Any]:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise TransientError("OpenAI's answer is no JSON; a proxy may have answered in its place") from None
+        raise TransientError(f"{name}'s answer is no JSON; a proxy may have answered in its place") from None
     choices = value.get("choices") if isinstance(value, dict) else None
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-        raise TransientError("OpenAI's answer is no completion; check OPENAI_BASE_URL if this lasts")
+        raise TransientError(f"{name}'s answer is no completion; check the address of the service if this lasts")
     return dict(value)
 
 
-def _fault(error: openai.APIStatusError, model: str) -> ProcessorError:
-    status, code = error.status_code, error.code if isinstance(error.code, str) else None
+def _fault(error: openai.APIStatusError, model: str, service: ChatService) -> ProcessorError:
+    status, code, name = error.status_code, error.code if isinstance(error.code, str) else None, service.name
     told = f"{status}{f' {code}' if code and code.replace('_', '').isalnum() else ''}"
     if status == 401:
-        return PermanentError(f"OpenAI refuses the key ({told}); set a valid one in OPENAI_API_KEY and re-execute")
-    if status == 429 and code == "insufficient_quota":
-        return PermanentError(f"OpenAI: the account's quota is used up ({told}); raise it and re-execute")
+        return PermanentError(f"{name} refuses the key ({told}); set a valid one in {service.key_from} and re-execute")
+    if status == 402 or (status == 429 and code == "insufficient_quota"):
+        return PermanentError(f"{name}: the account's quota is used up ({told}); raise it and re-execute")
     if status in (408, 409, 429) or status >= 500:
-        return TransientError(f"OpenAI cannot answer just now ({told})", retry_after=seconds_in(error.response.headers))
+        return TransientError(f"{name} cannot answer just now ({told})", retry_after=seconds_in(error.response.headers))
     if status in (403, 404):
-        return PermanentError(f"OpenAI does not give model {model} ({told}); choose a model that the key may use")
-    if code == "context_length_exceeded":
-        return PermanentError(f"the conversation is too long for model {model} ({told}); choose a larger model")
-    return PermanentError(f"OpenAI refuses the request ({told}); check model, max_tokens and temperature")
+        return PermanentError(f"{name} does not give model {model} ({told}); choose a model that the key may use")
+    if code == "context_length_exceeded" or status == 413 or _TOO_LONG.search(_text(error)):
+        return TooLong(f"the conversation is too long for model {model} ({told}); choose a larger model")
+    return PermanentError(
+        f"{name} refuses the request ({told}); check model, max_tokens, temperature and additional; a model that takes "
+        "one system and one user message only needs messages: single"
+    )
