@@ -8,7 +8,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from vcon_platform import __version__
-from vcon_platform.api import health, pipeline_runs, pipelines, queues, vcons
+from vcon_platform.api import health, pipeline_runs, pipelines, queues, vcons, vcons_search, vcons_views
 from vcon_platform.api.auth import KeyRequired, open_gate
 from vcon_platform.api.problems import add_problems
 from vcon_platform.settings import Settings, load_settings
@@ -29,7 +29,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     gate = open_gate(chosen)
     app.add_middleware(KeyRequired, gate=gate)
     app.include_router(health.router(chosen))
-    app.include_router(vcons.router(chosen, gate))
+    parts = vcons.Parts(chosen)
+    app.include_router(vcons_search.router(lambda: parts.store, gate))
+    app.include_router(vcons.router(chosen, gate, parts))
+    app.include_router(vcons_views.router(chosen, lambda: parts.store, gate))
     app.include_router(pipelines.router(chosen, gate))
     app.include_router(queues.router(chosen, gate))
     app.include_router(pipeline_runs.router(chosen, gate))

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
+from vcon_platform.api.paths import uuid_in
 from vcon_platform.api.problems import Problem
 from vcon_platform.api.visibility import must_see
 from vcon_platform.ingress.answer import Source
@@ -42,7 +43,6 @@ from vcon_platform.services.direct_record import DirectRecord, reported_to
 from vcon_platform.services.ports import LOOPBACK
 from vcon_platform.settings import Settings
 from vcon_platform.vcon.document import Vcon
-from vcon_platform.vcon.gates import canonical_uuid
 
 RUNS_AT_ONCE = 16
 """Direct runs and simulations at once in one API process; as many more may wait."""
@@ -153,7 +153,7 @@ def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -
         who: WhoAsks, name: str, uuid: str, save: Save = False, results: Results = True, parameters: Parameters = None
     ) -> Response:
         """The definition's ``save_vcons`` and its success and failure queues do not count here."""
-        known = _uuid(uuid)
+        known = uuid_in(uuid)
 
         def given() -> Given:
             must_see(who, bench.store.documents, known)
@@ -177,7 +177,7 @@ def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -
         parameters: Parameters = None,
     ) -> Response:
         """Its ``should_process`` does not count: it was asked for."""
-        known = _uuid(uuid)
+        known = uuid_in(uuid)
 
         def work() -> DirectResult:
             must_see(who, bench.store.documents, known)
@@ -274,7 +274,7 @@ def _sample(bench: Workbench, who: Caller, body: SimulateIn) -> Vcon:
     if (body.uuid is None) == (body.vcon is None):
         raise Problem(422, "bad_input", "/: give one of 'uuid' (a stored vCon) and 'vcon' (one in hand)")
     if body.uuid is not None:
-        vcon = bench.reading.read_one(_uuid(body.uuid))
+        vcon = bench.reading.read_one(uuid_in(body.uuid))
         must_see(who, bench.store.documents, vcon.uuid, vcon)
         return vcon
     return _look(bench, orjson.dumps(body.vcon), None)
@@ -311,13 +311,6 @@ def _parameters(given: str | None) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Problem(422, "bad_parameters", "The query's 'parameters' must be a JSON object.")
     return value
-
-
-def _uuid(given: str) -> str:
-    uuid = canonical_uuid(given)
-    if uuid is None:
-        raise Problem(422, "bad_uuid", "A vCon is named by a uuid, such as 018f3a2b-4c5d-8e6f-9012-3456789abcde.")
-    return uuid
 
 
 def _told(result: DirectResult, results: bool) -> Response:

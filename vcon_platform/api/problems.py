@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from vcon_platform.access.caller import NotAllowed
@@ -23,6 +24,8 @@ from vcon_platform.store.documents import Missing, RevisionConflict
 from vcon_platform.store.identity import StoreMismatch
 from vcon_platform.store.keys import NameRefused
 from vcon_platform.store.objects import ObjectsUnavailable
+from vcon_platform.store.paging import CursorRefused, QueryRefused
+from vcon_platform.store.search import SearchTooSlow
 from vcon_platform.vcon.faults import Rejected
 
 _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
@@ -38,6 +41,9 @@ _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
     (StoreUnavailable, 503, "redis_unavailable"),
     (ObjectsUnavailable, 503, "object_store_unavailable"),
     (StoreMismatch, 503, "store_mismatch"),
+    (CursorRefused, 422, "bad_cursor"),
+    (QueryRefused, 422, "bad_query"),
+    (SearchTooSlow, 503, "search_too_slow"),
     (NotAllowed, 403, "not_allowed"),
     (ProviderUnavailable, 503, "identity_provider_unavailable"),
 )
@@ -60,6 +66,20 @@ def add_problems(app: FastAPI) -> None:
     @app.exception_handler(PlatformError)
     async def answer(_: Request, error: PlatformError) -> JSONResponse:
         return problem(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse(_: Request, error: RequestValidationError) -> JSONResponse:
+        return problem(_bad_request(error))
+
+
+def _bad_request(error: RequestValidationError) -> Problem:
+    """What does not fit the route, each fault with its place; never the value, which may be personal or a secret."""
+    faults = [
+        {"code": each["type"], "pointer": "/" + "/".join(map(str, each["loc"])), "message": each["msg"]}
+        for each in error.errors()
+    ]
+    told = "; ".join(f"{fault['pointer']}: {fault['message']}" for fault in faults)
+    return Problem(422, "bad_request", told, faults=faults)
 
 
 def problem(error: PlatformError) -> JSONResponse:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from vcon_platform.api.auth import Gate, WhoAsks
-from vcon_platform.api.problems import Problem
+from vcon_platform.api.paths import uuid_in
 from vcon_platform.api.queues import desk_of
 from vcon_platform.api.visibility import must_see
 from vcon_platform.ingress.answer import Answer, Source
@@ -31,7 +31,6 @@ from vcon_platform.store.opening import Store, open_store
 from vcon_platform.store.originals import find_original, original_bytes
 from vcon_platform.vcon.export import ExportVersion, export
 from vcon_platform.vcon.faults import Fault, Rejected
-from vcon_platform.vcon.gates import canonical_uuid
 
 SPOOLED = 1 << 20
 """Bytes of a request's body that are kept in memory; more goes to disk while it comes in."""
@@ -60,7 +59,7 @@ class AnswerOut(BaseModel):
     left_behind: int = Field(description="Analyses of the earlier revision that speak of what is not there any more.")
 
 
-class _Parts:
+class Parts:
     """The store and the door of this process, opened by the first request that needs them."""
 
     def __init__(self, settings: Settings) -> None:
@@ -86,10 +85,9 @@ class _Parts:
         return self._door
 
 
-def router(settings: Settings, gate: Gate) -> APIRouter:
+def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
     """The routes. ``gate`` guards each."""
     routes = APIRouter(prefix="/v1/vcons", tags=["vCons"])
-    parts = _Parts(settings)
 
     @routes.post(
         "",
@@ -148,8 +146,8 @@ def router(settings: Settings, gate: Gate) -> APIRouter:
         media: Annotated[bool, Query(description="False: long bodies stay references.")] = True,
     ) -> StreamingResponse:
         """The document with its bodies, streamed."""
-        vcon = parts.store.documents.read_one(_uuid(uuid))
-        must_see(who, parts.store.documents, uuid, vcon)
+        vcon = parts.store.documents.read_one(uuid_in(uuid))
+        must_see(who, parts.store.documents, vcon.uuid, vcon)
         data = vcon.data if version == "current" else export(vcon.data, version)
         pieces = write_document(parts.store.media, data) if media else iter((vcon.to_bytes(),))
         return _streamed(pieces, "application/vcon", {"ETag": f'"{vcon.revision}"'})
@@ -168,8 +166,8 @@ def router(settings: Settings, gate: Gate) -> APIRouter:
         ] = None,
     ) -> StreamingResponse:
         """Byte for byte what came, gzip included; ``Repr-Digest`` is its SHA-256 (RFC 9530)."""
-        must_see(who, parts.store.documents, _uuid(uuid))
-        found = find_original(parts.store.documents, _uuid(uuid), revision=revision)
+        must_see(who, parts.store.documents, uuid_in(uuid))
+        found = find_original(parts.store.documents, uuid_in(uuid), revision=revision)
         media_type = "application/vcon+gzip" if found.apart else "application/vcon"
         return _streamed(
             original_bytes(found, parts.store.media),
@@ -181,21 +179,14 @@ def router(settings: Settings, gate: Gate) -> APIRouter:
     def report(uuid: str, who: WhoAsks) -> dict[str, Any]:
         """What the current draft would say of the document that was posted last: schema errors, missing members,
         external content, signature, and everything that was found while it was taken in."""
-        must_see(who, parts.store.documents, _uuid(uuid))
-        return report_of(parts.store, _uuid(uuid)).to_json()
+        must_see(who, parts.store.documents, uuid_in(uuid))
+        return report_of(parts.store, uuid_in(uuid)).to_json()
 
     return routes
 
 
 def _too_large(limit: int) -> Fault:
     return Fault("too_large", "", f"the document has more than {limit} bytes; raise VCON_DOCUMENT_BYTES", 413)
-
-
-def _uuid(given: str) -> str:
-    uuid = canonical_uuid(given)
-    if uuid is None:
-        raise Problem(422, "bad_uuid", "The path must hold a uuid, such as 018f3a2b-4c5d-8e6f-9012-3456789abcde.")
-    return uuid
 
 
 def _streamed(pieces: Iterator[bytes], media_type: str, headers: dict[str, str]) -> StreamingResponse:

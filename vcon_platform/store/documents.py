@@ -160,6 +160,18 @@ class DocumentStore:
             found: Mapping[bytes, bytes] = self._client.hgetall(keys.meta(uuid))  # type: ignore[assignment]
         return {name.decode(): value.decode() for name, value in found.items()}
 
+    def metas(self, uuids: Sequence[str]) -> list[dict[str, str]]:
+        """:meth:`meta` of each, in pipelines; empty for one that is not stored."""
+        found: list[dict[str, str]] = []
+        for chunk in batched(uuids, CHUNK):
+            pipeline = self._client.pipeline(transaction=False)
+            for uuid in chunk:
+                pipeline.hgetall(keys.meta(uuid))
+            with explained():
+                replies = pipeline.execute()
+            found += [{name.decode(): value.decode() for name, value in reply.items()} for reply in replies]
+        return found
+
     def attachment_bodies(self, uuids: Sequence[str], purpose: str) -> Iterator[tuple[str, list[Any]]]:
         """The bodies of the attachments of one purpose, read by path: the rest of the document stays in Redis."""
         path = f'$.attachments[?(@.purpose=="{purpose}")].body'

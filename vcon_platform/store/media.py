@@ -247,6 +247,34 @@ class MediaStore:
                 continue
         raise MediaMissing(token)
 
+    def part(self, token: str, start: int, stop: int) -> Iterator[bytes]:
+        """The bytes of a body from ``start`` up to ``stop``, which lie within it, in pieces. Raises
+        :class:`MediaError` as :meth:`open` does."""
+        import obstore
+
+        def pieces(key: str, first: bytes) -> Iterator[bytes]:
+            yield first
+            for at in range(start + CHUNK, stop, CHUNK):
+                with explained(self.objects):
+                    yield bytes(obstore.get_range(self.objects, key, start=at, end=min(at + CHUNK, stop)))
+
+        for key in _places(token):
+            try:
+                with explained(self.objects):
+                    first = bytes(obstore.get_range(self.objects, key, start=start, end=min(start + CHUNK, stop)))
+                return pieces(key, first)
+            except FileNotFoundError:
+                continue
+        raise MediaMissing(token)
+
+    def kept(self, entry: Mapping[str, Any]) -> tuple[str | None, bytes]:
+        """The content hash of a body that is kept here, or the bytes of one that stands in the document. Never fetches:
+        raises :class:`MediaError` where the url is an outside one."""
+        url = entry.get("url")
+        if "body" not in entry and isinstance(url, str) and not url.startswith(SCHEME):
+            raise MediaError("its body is kept at an outside url, which is not fetched here")
+        return self._where(entry)
+
     def _stream(self, found: Any) -> Iterator[bytes]:
         with explained(self.objects):
             for piece in found.stream(min_chunk_size=CHUNK):

@@ -41,6 +41,8 @@ class SearchQuery:
     exclusive, of ``created_at`` and of the first dialog's start. ``text``: words of subject and conversation, all of
     which must occur; words in quotes must stand together.
 
+    ``adapters`` (one of them) and ``tags`` (all of them) narrow it to what the asker may see.
+
     ``limit`` is the page's size, ``cursor`` comes from the page before.
     """
 
@@ -61,6 +63,8 @@ class SearchQuery:
     started_from: datetime | None = None
     started_to: datetime | None = None
     text: str | None = None
+    adapters: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     limit: int = 50
     cursor: str | None = None
 
@@ -127,6 +131,10 @@ def _values(query: SearchQuery, region: str | None) -> Iterator[tuple[str, list[
         value: str | None = getattr(query, field)
         if value is not None:
             yield field, [token(value)]
+    if query.adapters:
+        yield "adapter", [token(each) for each in query.adapters]
+    for tag in query.tags:
+        yield "tag", [tag_token(tag)]
 
 
 def _tels(text: str, region: str | None) -> list[str]:
