@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import orjson
@@ -39,27 +40,62 @@ def completion(content: str | None, *, model: str = "gpt-test", finish: str = "s
 
 
 @contextlib.contextmanager
-def fake_openai(say: Say | str = "All is well.", *, newer: bool = False) -> Iterator[Service]:
-    """Run one on 127.0.0.1: its address is ``url`` + /v1. ``say``: the answer, or what makes it of a request.
-    ``newer``: its models know max_completion_tokens and their own temperature only."""
+def fake_openai(
+    say: Say | str = "All is well.",
+    *,
+    newer: bool = False,
+    formats: Collection[str] = ("json_object", "json_schema"),
+    holds: int | None = None,
+    alternate: bool = False,
+) -> Iterator[Service]:
+    """Run one on 127.0.0.1: its address is ``url`` + /v1, as an Azure resource ``url``. ``say``: the answer, or what
+    makes it of a request. ``newer``: its models know max_completion_tokens and their own temperature only. ``formats``:
+    the kinds of response_format that it knows. ``holds``: four times as many characters, answer included, are its
+    models' context. ``alternate``: one system message, then a user's and an assistant's by turns, as the templates of
+    some models have it."""
 
     def well(asked: Asked) -> Answer:
-        if asked.path != "/v1/chat/completions":
+        azure = re.fullmatch(r"/openai/deployments/([^/]+)/chat/completions", asked.path)
+        if not azure and asked.path != "/v1/chat/completions":
             return refusal(404)
-        if asked.headers.get("authorization") != f"Bearer {KEY}":
+        if azure and not asked.query.get("api-version"):
+            return Answer(404, {"error": {"code": "404", "message": "Resource not found"}})
+        if asked.headers.get("api-key" if azure else "authorization") != (KEY if azure else f"Bearer {KEY}"):
             return refusal(401, "invalid_api_key")
         request = orjson.loads(asked.body)
-        if request["model"] == "no-such-model":
+        if (azure[1] if azure else request["model"]) == "no-such-model":
             return refusal(404, "model_not_found")
         if newer and "max_tokens" in request:
             return refusal(400, "unsupported_parameter", "max_tokens")
         if newer and request.get("temperature", 1) != 1:
             return refusal(400, "unsupported_value", "temperature")
-        if request.get("response_format") == {"type": "json_object"} and not any(
-            "json" in message["content"].lower() for message in request["messages"]
-        ):
+        return _limits(request) or completion(say if isinstance(say, str) else say(request), model=request["model"])
+
+    def _limits(request: dict[str, Any]) -> Answer | None:
+        messages = request["messages"]
+        if len(messages) > 2048:
+            return refusal(400, "array_above_max_length", "messages")
+        roles = [message["role"] for message in messages]
+        if alternate and roles != ["system", *("assistant" if n % 2 else "user" for n in range(len(roles) - 1))]:
+            return Answer(400, {"object": "error", "message": "Conversation roles must alternate", "code": 400})
+        tokens = sum(len(message["content"]) for message in messages) // 4
+        if holds is not None and tokens + request.get("max_tokens", request.get("max_completion_tokens", 0)) > holds:
+            return refusal(400, "context_length_exceeded", "messages")
+        return _format(request.get("response_format", {"type": "text"}), messages)
+
+    def _format(wanted: dict[str, Any], messages: list[dict[str, Any]]) -> Answer | None:
+        kind = wanted["type"]
+        if kind != "text" and kind not in formats:
+            return refusal(400, "unsupported_value", "response_format.type")
+        if kind == "json_object" and not any("json" in message["content"].lower() for message in messages):
             return refusal(400, None, "messages")  # documented: the word must occur in the messages
-        return completion(say if isinstance(say, str) else say(request), model=request["model"])
+        if kind == "json_schema":
+            schema = wanted["json_schema"]["schema"]
+            if schema.get("type") != "object" or (
+                wanted["json_schema"].get("strict") and schema.get("additionalProperties") is not False
+            ):
+                return refusal(400, "invalid_json_schema", "response_format")
+        return None
 
     with service(well) as fake:
         yield fake
