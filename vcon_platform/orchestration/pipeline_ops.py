@@ -136,7 +136,7 @@ def step_op(
         required_resource_keys=RESOURCES,
         code_version=step.processor.version,
         tags=tags,
-        pool=step.processor.pool,
+        pool=step.processor.pool_of(step.options),
     )
     def walk(context: dg.OpExecutionContext, config: config_class, batch: Any) -> Any:  # type: ignore[valid-type]
         run, options = _runtime(context, projections), options_with(step.options, config)

@@ -36,7 +36,7 @@ def record_rate(client: Redis, definition: Definition, *, jobs: int, seconds: fl
     """Tell of a batch: how many jobs it had, and the seconds from its lease to the end of its commit."""
     if jobs <= 0:
         return
-    network = any(step.processor.effects.network for step in definition.steps)
+    network = any(step.processor.waits(step.options) for step in definition.steps)
     known = read_rates(client, [definition]).get(definition.name)
     rate = mixed(known, jobs, seconds, at_once=definition.options.concurrency if network else 1)
     if rate is not None:

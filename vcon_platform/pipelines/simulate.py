@@ -323,7 +323,7 @@ def _not_bought(step: Step, io: ProcessorIO) -> str:
         seconds = sum(duration(each) or 0 for each in recordings)
         length = f" of {seconds:,.0f} s" if seconds else ""
         about = f"{len(recordings)} recording{'s' if len(recordings) > 1 else ''}{length}"
-    return f"not bought: would call {step.processor.pool or step.processor.name} for {about}; all goes on as it was"
+    return f"not bought: would call {step.processor.pool_of(step.options) or step.processor.name} for {about}; all goes on as it was"
 
 
 def _unlimited(options: ProcessorOptions) -> ProcessorOptions | None:

@@ -145,7 +145,7 @@ class _Walk:
         self._prepared = prepared
         self._forms: dict[EventKind, EventForm] = {}
         self._pipeline_limit = (batch.options.timeout or 0.0) if batch.options else 0.0
-        self._pool = step.processor.pool if walker.slots is not None else None
+        self._pool = prepared.processor.pool_of(prepared.options) if walker.slots is not None else None
         self._stop = threading.Event()
         self._running: set[ProcessFuture[bytes]] = set()
         self._size = 1
@@ -154,7 +154,7 @@ class _Walk:
 
     def all(self, waiting: list[Item]) -> Iterator[str]:
         """Walk these; what became of each."""
-        network = self._prepared.processor.effects.network
+        network = self._prepared.processor.waits(self._prepared.options)
         concurrency = self._batch.options.concurrency if self._batch.options else CONCURRENCY
         limited = bool(self._pipeline_limit or self._prepared.options.timeout or self._may_set_limit())
         threads = concurrency if network else 1

@@ -127,7 +127,7 @@ class Stream:
         self._redrive = redrive or set()
         self._report_seconds = report_seconds
         options = definition.options
-        network = any(step.processor.effects.network for step in definition.steps)
+        network = any(step.processor.waits(step.options) for step in definition.steps)
         self._workers = min(MOST_WORKERS, options.concurrency) if network else WORKERS
         share = math.ceil(options.concurrency / self._workers) if network else options.stream_batch
         self._limit = min(options.stream_batch, share)

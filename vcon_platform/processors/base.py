@@ -316,6 +316,17 @@ class Processor[O: ProcessorOptions](ABC):
     pool: ClassVar[str | None] = None
     """The provider whose limit of calls at once it shares with others (``VCON_POOLS``)."""
 
+    @classmethod
+    def waits(cls, options: O) -> bool:  # noqa: ARG003 - for those whose options decide it
+        """Whether it waits for the network with these options, so that many conversations are worked on at once: as
+        ``effects.network`` says, unless an option decides it."""
+        return cls.effects.network
+
+    @classmethod
+    def pool_of(cls, options: O) -> str | None:  # noqa: ARG003 - for those whose options decide it
+        """The pool with these options: :attr:`pool`, unless an option decides whose service is called."""
+        return cls.pool
+
     def deliver(self, effect: Effect, key: str) -> None:  # noqa: ARG002 - for those that ask for effects
         """Carry out an effect that this processor asked for. ``key`` is the same at every try, for whoever can tell
         doubles. Raises TransientError (nothing happened: tried again later), PermanentError (nothing happened: put
