@@ -44,6 +44,8 @@ class EventKind(StrEnum):
     """An effect outside (a mail) was carried out."""
     NOT_SENT = "not_sent"
     """An effect outside was refused for good, or it is not known whether it happened."""
+    USED = "used"
+    """A service was used that costs money or minutes; ``detail`` says how much."""
     PROJECTED = "projected"
     UNPROJECTED = "unprojected"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vcon_platform.pipelines.deliveries import effects_outbox
 from vcon_platform.pipelines.engine import Engine, EnginePolicy
+from vcon_platform.pipelines.purchases import purchasing_of
 from vcon_platform.projections.model import Projection
 from vcon_platform.settings import Settings, load_settings
 from vcon_platform.store.checkpoints import Checkpoints
@@ -75,5 +76,6 @@ def runtime(redis: HasRedis, objects: HasObjects, projections: Mapping[str, Proj
         policy=EnginePolicy(max_attempts=settings.max_attempts),
         slots=Slots(store.client, settings.pools),
         outbox=effects_outbox(store.client),
+        purchasing=purchasing_of(settings, store.client),
     )
     return Runtime(settings, store, queues, Checkpoints(store.objects), engine)

@@ -27,6 +27,7 @@ from vcon_platform.ledger.events import EventForm, EventKind
 from vcon_platform.pipelines.batch import Batch, Item, Settled, Verdict, WrittenBatch, reapply
 from vcon_platform.pipelines.definition import Definition, Step
 from vcon_platform.pipelines.deliveries import Delivered, deliver
+from vcon_platform.pipelines.purchases import Purchasing
 from vcon_platform.pipelines.settling import Settling
 from vcon_platform.pipelines.steps import PoolSlots, StepReport, Walker
 from vcon_platform.pipelines.timed import TimedWorkers, workers_for
@@ -64,7 +65,8 @@ class Engine:
 
     ``slots``: limits of calls at once per provider. ``lending``: what opens recordings, results and projections in the
     processes of processors with a time limit (default: this installation's settings). ``outbox`` and ``registry``: for
-    :meth:`deliver` (default of the latter: the processors installed)."""
+    :meth:`deliver` (default of the latter: the processors installed). ``purchasing``: budgets and accounts (default:
+    nobody keeps any)."""
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class Engine:
         lending: Lending | None = None,
         outbox: EffectsOutbox | None = None,
         registry: Registry | None = None,
+        purchasing: Purchasing | None = None,
     ) -> None:
         self.documents = documents
         self.queues = queues
@@ -90,6 +93,7 @@ class Engine:
         self._lent: bytes | None = None
         self._outbox = outbox
         self._registry = registry
+        self._purchasing = purchasing
         self._walker = Walker(self._workers, slots, self._policy.retry_wait)
         self._settling = Settling(documents, queues, RowWriter(projections))
 
@@ -175,6 +179,7 @@ class Engine:
             projections=self._projections,
             pipeline=definition.name,
             pipeline_version=definition.version,
+            purchases=self._purchasing.within(definition.options.budget) if self._purchasing else None,
         )
 
     # --- step and settle ----------------------------------------------------------------------------------------

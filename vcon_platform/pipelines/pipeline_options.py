@@ -6,9 +6,32 @@ that need more than one option (``definition.py``).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Budget(BaseModel):
+    """How much a pipeline may use. What is not said has no limit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    per: Literal["day", "month", "total"] = Field(
+        title="Per", description="The time that the budget is for: a day or a month (in UTC), or all time (total)."
+    )
+    price: float | None = Field(
+        default=None, ge=0, title="Price", description="Most money, in the currency of prices.yaml."
+    )
+    seconds: float | None = Field(default=None, ge=0, title="Seconds", description="Most seconds of audio.")
+    tokens: int | None = Field(
+        default=None, ge=0, title="Tokens", description="Most tokens of language models, in and out together."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.price is None and self.seconds is None and self.tokens is None:
+            raise ValueError("a budget without 'price', 'seconds' or 'tokens' limits nothing; say one of them")
+        return self
 
 
 class PipelineOptions(BaseModel):
@@ -110,6 +133,13 @@ class PipelineOptions(BaseModel):
         gt=0,
         title="Wait before a retry",
         description="Seconds before the first retry of a job; each further one waits twice as long, with jitter.",
+    )
+
+    budget: Budget | None = Field(
+        default=None,
+        title="Budget",
+        description="What the pipeline may use of services; once it is used up nothing more is bought. Empty: no "
+        "limit.",
     )
 
     @field_validator("success_queue", "failure_queue")

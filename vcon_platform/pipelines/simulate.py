@@ -30,6 +30,7 @@ from vcon_platform.pipelines.batch import Batch, Item, Verdict
 from vcon_platform.pipelines.definition import Definition, Step
 from vcon_platform.pipelines.document_diff import Edit, difference, shortened
 from vcon_platform.pipelines.engine import Engine
+from vcon_platform.pipelines.purchases import Purchasing
 from vcon_platform.pipelines.verdict_rows import RowWriter
 from vcon_platform.processors.base import (
     Effect,
@@ -144,7 +145,7 @@ def queued_json(job: QueuedJob) -> dict[str, Any]:
 class Simulator:
     """Simulates on one installation. ``media`` and ``results`` are those of a store that only reads; ``bought`` is the
     result cache in which a result is kept that a caller wanted bought, and ``bought_media`` reads for it (an outside
-    recording is fetched then)."""
+    recording is fetched then). What is bought counts against the pipeline's budget: it is owed as in any run."""
 
     def __init__(
         self,
@@ -155,6 +156,7 @@ class Simulator:
         projections: Mapping[str, Projection],
         bought: ResultCache | None = None,
         bought_media: MediaReader | None = None,
+        purchasing: Purchasing | None = None,
     ) -> None:
         self._engine = engine
         self._media = media
@@ -162,6 +164,7 @@ class Simulator:
         self._projections = projections
         self._bought = bought
         self._bought_media = bought_media
+        self._purchasing = purchasing
 
     def run(
         self,
@@ -183,6 +186,7 @@ class Simulator:
             projections=self._projections,
             pipeline=definition.name,
             pipeline_version=definition.version,
+            purchases=self._purchasing.within(definition.options.budget) if self._purchasing else None,
         )
         run_id = f"simulation:{new_job().id}"
         item = Item(new_job(vcon.uuid), ProcessorIO([_copy(vcon)], context, copy.deepcopy(dict(parameters or {}))))

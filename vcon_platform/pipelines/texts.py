@@ -41,13 +41,17 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _CORE = "tag:yaml.org,2002:"
 
 
+PRICES_FILE = "prices.yaml"
+"""Stands beside the pipelines and is none."""
+
+
 def sources(folder: Path) -> dict[str, str]:
-    """File name to text of every definition file in a folder (not in its sub folders, and no hidden ones). What cannot
-    be read as UTF-8 text has its fault found when it is parsed, like any other."""
+    """File name to text of every definition file in a folder (not in its sub folders, no hidden ones, not the prices).
+    What cannot be read as UTF-8 text has its fault found when it is parsed, like any other."""
     if not folder.is_dir():
         return {}
     found = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
-    return {path.name: _text(path) for path in found if path.is_file()}
+    return {path.name: _text(path) for path in found if path.is_file() and path.name != PRICES_FILE}
 
 
 def _text(path: Path) -> str:

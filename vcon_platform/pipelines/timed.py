@@ -25,6 +25,7 @@ import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.pipelines import timed_child
+from vcon_platform.pipelines.pipeline_options import Budget
 from vcon_platform.pipelines.timed_child import Task
 from vcon_platform.processors.base import (
     Effect,
@@ -170,8 +171,8 @@ def _stop_all() -> None:
         workers.stop()
 
 
-def task_of(io: ProcessorIO, what: bytes, limit: float) -> Task:
-    """The conversation as it goes to a process."""
+def task_of(io: ProcessorIO, what: bytes, limit: float, budget: Budget | None = None) -> Task:
+    """The conversation as it goes to a process. ``budget``: its pipeline's."""
     return Task(
         what=what,
         vcons=tuple((vcon.to_bytes(), vcon.revision, vcon.commit, vcon.sealed) for vcon in io.vcons),
@@ -182,6 +183,7 @@ def task_of(io: ProcessorIO, what: bytes, limit: float) -> Task:
         position=io.position,
         input_index=io.input_index,
         limit=limit,
+        budget=budget,
     )
 
 

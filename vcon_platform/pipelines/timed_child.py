@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
 from vcon_platform.errors import PlatformError, trace_of
+from vcon_platform.pipelines.pipeline_options import Budget
 from vcon_platform.processors.base import (
+    Buyer,
     MediaReader,
     NotApplicable,
     Processor,
@@ -25,10 +27,14 @@ from vcon_platform.processors.base import (
     ProcessorError,
     ProcessorIO,
     ResultCache,
+    Usage,
 )
 from vcon_platform.projections.model import Projection
 from vcon_platform.settings import Settings
 from vcon_platform.vcon.document import Vcon, change_to_json
+
+if TYPE_CHECKING:
+    from vcon_platform.pipelines.purchases import Purchasing
 
 GRACE = 30.0
 """Seconds past its limit after which the parent ends a process that did not end itself: it may have had to import the
@@ -42,6 +48,7 @@ class Lent:
     media: MediaReader
     results: ResultCache
     projections: Mapping[str, Projection]
+    purchasing: Purchasing | None = None
 
 
 Lending = Callable[[], Lent]
@@ -56,11 +63,13 @@ class FromSettings:
     projections: Mapping[str, Projection]
 
     def __call__(self) -> Lent:
+        from vcon_platform.pipelines.purchases import purchasing_of
         from vcon_platform.store.opening import open_store
         from vcon_platform.store.results import StoredResults
 
         store = open_store(self.settings)
-        return Lent(store.media, StoredResults(store.client), self.projections)
+        purchasing = purchasing_of(self.settings, store.client)
+        return Lent(store.media, StoredResults(store.client), self.projections, purchasing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class Task:
     position: int
     input_index: int
     limit: float
+    budget: Budget | None = None
 
 
 _lending: bytes = b""
@@ -129,6 +139,21 @@ class _Projections(Mapping[str, Projection]):
         return len(_opened().projections)
 
 
+class _Purchases:
+    """The same for budgets and accounts."""
+
+    def __init__(self, budget: Budget | None) -> None:
+        self._budget = budget
+
+    def before(self, buyer: Buyer) -> None:
+        if (purchasing := _opened().purchasing) is not None:
+            purchasing.within(self._budget).before(buyer)
+
+    def after(self, buyer: Buyer, usage: Usage) -> None:
+        if (purchasing := _opened().purchasing) is not None:
+            purchasing.within(self._budget).after(buyer, usage)
+
+
 @lru_cache(maxsize=256)
 def _unpickled(what: bytes) -> tuple[type[Processor[Any]], Any]:
     return cast("tuple[type[Processor[Any]], Any]", pickle.loads(what))  # noqa: S301 - from the parent process
@@ -167,6 +192,7 @@ def _run(task: Task, processor: Processor[Any], options: Any) -> dict[str, Any]:
         projections=_Projections(),
         pipeline=task.pipeline,
         pipeline_version=task.pipeline_version,
+        purchases=_Purchases(task.budget),
         deadline=time.monotonic() + task.limit,
     )
     vcons = [

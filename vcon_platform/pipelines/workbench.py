@@ -16,6 +16,7 @@ from vcon_platform.pipelines.catalogue import sources
 from vcon_platform.pipelines.current import CurrentCatalogue
 from vcon_platform.pipelines.deliveries import effects_outbox
 from vcon_platform.pipelines.engine import Engine, EnginePolicy
+from vcon_platform.pipelines.purchases import Purchasing, purchasing_of
 from vcon_platform.pipelines.simulate import Simulator
 from vcon_platform.pipelines.timed_child import FromSettings
 from vcon_platform.projections.catalogue import read_projections
@@ -54,6 +55,11 @@ class Workbench:
         """The same store for who may only look."""
         return ReadingStore(self.store.client, self.store.objects)
 
+    @cached_property
+    def purchasing(self) -> Purchasing:
+        """Budgets and accounts."""
+        return purchasing_of(self.settings, self.store.client)
+
     @property
     def projections(self) -> Mapping[str, Projection]:
         """The projections that can be used, as they are now."""
@@ -77,6 +83,7 @@ class Workbench:
             projections=self.projections,
             bought=StoredResults(store.client),
             bought_media=store.media,
+            purchasing=self.purchasing,
         )
 
     def _refresh(self) -> None:
@@ -102,6 +109,7 @@ def _engine(settings: Settings, store: Store, projections: Mapping[str, Projecti
         slots=Slots(store.client, settings.pools) if writes else None,
         lending=FromSettings(settings, dict(projections)),
         outbox=effects_outbox(store.client) if writes else None,
+        purchasing=purchasing_of(settings, store.client) if writes else None,
     )
 
 

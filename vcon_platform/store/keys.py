@@ -153,6 +153,16 @@ def result(digest: str) -> str:
     return f"result:{digest}"
 
 
+def account(pipeline: str, period: str) -> str:
+    """Hash: what a pipeline used in a period: a day (``2026-07-30``), a month (``2026-07``), or ``total``."""
+    return f"account:{pipeline}:{period}"
+
+
+def accounted(event_id: str) -> str:
+    """String: that the use of this event stands in the accounts, for as long as it may be told twice."""
+    return f"accounted:{event_id}"
+
+
 def seen(adapter: str) -> str:
     """Hash: source item to fingerprint, what an adapter has taken."""
     return f"adapter:{adapter}:seen"

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vcon_platform.store import keys, scripts
-from vcon_platform.store.connection import explained
+from vcon_platform.store.connection import StoreUnavailable, explained
 from vcon_platform.vcon.uuids import new_uuid
 
 if TYPE_CHECKING:
@@ -33,12 +33,16 @@ LONGEST_WAIT = 0.25
 
 
 class Slots:
-    """The pools of one installation. ``limits``: pool to how many may hold a slot at once; a pool that is not named
-    has no limit. ``expiry``: seconds after which the slots of a process that died are free."""
+    """The pools of one installation. ``limits``: pool to how many may hold a slot at once; ``others``: the same for
+    every pool that is not named (None: no limit). ``expiry``: seconds after which the slots of a process that died are
+    free."""
 
-    def __init__(self, client: Redis, limits: Mapping[str, int], *, expiry: float = 30.0) -> None:
+    def __init__(
+        self, client: Redis, limits: Mapping[str, int], *, others: int | None = None, expiry: float = 30.0
+    ) -> None:
         self._client = client
         self._limits = dict(limits)
+        self._others = others
         self._expiry_ms = max(1, int(expiry * 1000))
         self._slot = scripts.script(client, "slot")
         self._held: dict[str, str] = {}
@@ -49,12 +53,12 @@ class Slots:
     def slot(self, pool: str | None, *, give_up: Callable[[], bool] = lambda: False) -> Iterator[bool]:
         """Hold a slot of a pool while the block runs; waits for one. ``give_up`` is asked between two looks: once it is
         true the block runs without a slot and is told False. Raises StoreUnavailable."""
-        if pool is None or pool not in self._limits:
+        if pool is None or (most := self._limits.get(pool, self._others)) is None:
             yield True
             return
         holder = new_uuid()
         wait = FIRST_WAIT
-        while not self._take(pool, holder):
+        while not self._take(pool, holder, most):
             if give_up():
                 yield False
                 return
@@ -68,8 +72,11 @@ class Slots:
         finally:
             with self._lock:
                 del self._held[holder]
-            with explained():
-                self._client.zrem(keys.pool(pool), holder)
+            try:  # what was done while it was held must not be lost for this: the slot ends by itself
+                with explained():
+                    self._client.zrem(keys.pool(pool), holder)
+            except StoreUnavailable as error:
+                logger.warning("pool %s: a slot was not given back, and ends by itself (%s)", pool, error)
 
     def held(self, pool: str) -> int:
         """How many hold a slot of a pool now."""
@@ -77,9 +84,9 @@ class Slots:
             seconds, micros = self._client.time()
             return self._client.zcount(keys.pool(pool), seconds * 1000 + micros // 1000, "+inf")
 
-    def _take(self, pool: str, holder: str) -> bool:
+    def _take(self, pool: str, holder: str, most: int) -> bool:
         with explained():
-            return bool(self._slot(keys=[keys.pool(pool)], args=[self._limits[pool], holder, self._expiry_ms]))
+            return bool(self._slot(keys=[keys.pool(pool)], args=[most, holder, self._expiry_ms]))
 
     def _keep_renewing(self) -> None:
         """Start the thread that moves the ends; it stops by itself when nothing has been held for a while."""
