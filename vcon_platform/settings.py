@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     code_server_port: int = Field(default=14000, alias="VCON_CODE_SERVER_PORT", title="Port of Dagster's code server")
     webserver_port: int = Field(default=3000, alias="VCON_WEBSERVER_PORT", title="Port of the Dagster UI")
     api_port: int = Field(default=8000, alias="VCON_API_PORT", title="Port of the REST API")
+    cors_origins_setting: str = Field(
+        default="",
+        alias="VCON_CORS_ORIGINS",
+        title="Origins",
+        description="Web pages whose scripts may use the API, separated by commas: https://desk.example.org. Empty: "
+        "none.",
+    )
     oidc_issuer: str = Field(
         default="",
         alias="VCON_OIDC_ISSUER",
@@ -268,6 +275,18 @@ class Settings(BaseSettings):
     def spool_dir(self) -> Path:
         """Where large bodies wait while they are hashed; nothing in it outlives its process."""
         return self.data_dir / "spool"
+
+    @property
+    def cors_origins(self) -> list[str]:
+        """The origins of ``VCON_CORS_ORIGINS``. Raises :class:`SettingsError`."""
+        found = [origin.strip() for origin in self.cors_origins_setting.split(",") if origin.strip()]
+        for origin in found:
+            if re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", origin) is None:
+                raise SettingsError(
+                    f"VCON_CORS_ORIGINS: {origin!r} is no origin. Write scheme and host of each page: "
+                    "https://desk.example.org,http://localhost:8080"
+                )
+        return found
 
     @property
     def fetch_hosts(self) -> tuple[str, ...]:

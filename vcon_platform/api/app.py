@@ -6,11 +6,13 @@ Belongs here: putting the routers together. Does not belong here: what a route d
 from __future__ import annotations
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from vcon_platform import __version__
 from vcon_platform.api import health, pipeline_runs, pipelines, queues, vcons, vcons_search, vcons_views
 from vcon_platform.api.auth import KeyRequired, open_gate
 from vcon_platform.api.problems import add_problems
+from vcon_platform.api.shelter import REQUEST_ID, Shelter
 from vcon_platform.settings import Settings, load_settings
 
 
@@ -28,6 +30,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     add_problems(app)
     gate = open_gate(chosen)
     app.add_middleware(KeyRequired, gate=gate)
+    if chosen.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=chosen.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["ETag", "Location", "Retry-After", REQUEST_ID],
+        )
+    app.add_middleware(Shelter, body_bytes=chosen.document_bytes)  # the last one is around all others
     app.include_router(health.router(chosen))
     parts = vcons.Parts(chosen)
     app.include_router(vcons_search.router(lambda: parts.store, gate))
