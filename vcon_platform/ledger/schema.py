@@ -71,9 +71,14 @@ def is_complete(connection: Connection) -> bool:
     return connection.execute(text(_COMPLETE)).first() is not None
 
 
+def lock(connection: Connection) -> None:
+    """Let nobody else create anything of the ledger until this transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('vcon-platform:ledger', 0))"))
+
+
 def create(connection: Connection) -> None:
     """Create schema and table unless they are there. Processes that do this at once wait for each other."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('vcon-platform:ledger', 0))"))
+    lock(connection)
     if is_complete(connection):
         return
     # Asked first: IF NOT EXISTS wants the right to create a schema even when there is nothing to create.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from vcon_platform.ledger.errors import EventRefused, LedgerError, LedgerUnavailable
 from vcon_platform.ledger.events import EventKind, LedgerEvent, read_event
 from vcon_platform.ledger.schema import EVENTS, create, is_complete
+from vcon_platform.ledger.usage import By, UsageSum, ensure_view, sums
 
 _CHUNK = 5_000  # events per statement: large enough to be quick, small enough to be a modest message
 _ENDS = (EventKind.DONE, EventKind.FILTERED, EventKind.FAILED, EventKind.WITHDRAWN)
@@ -49,6 +50,7 @@ class Ledger:
             with self._transaction() as connection:
                 if not is_complete(connection):
                     create(connection)
+                ensure_view(connection)
             self._ensured = True
 
     def append(self, events: Sequence[LedgerEvent | bytes]) -> int:
@@ -126,6 +128,12 @@ class Ledger:
                 )
                 found.update((str(uuid), version or "") for uuid, version in connection.execute(query))
         return found
+
+    def usage(self, by: By, *, since: datetime | None = None, until: datetime | None = None) -> list[UsageSum]:
+        """What was used of services from ``since`` on and before ``until``, summed up."""
+        self.ensure()
+        with self._transaction() as connection:
+            return sums(connection, by, since, until)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
