@@ -78,7 +78,7 @@ class ChatCompletions:
     ) -> dict[str, Any]:
         """The completion object. Members of ``request`` that the SDK does not know are sent as they are. Raises
         TransientError or PermanentError, :class:`TooLong` among them."""
-        client = self._client(service)
+        client = self.client(service)
         model = service.identity, str(request["model"])
         for _ in range(2 + len(_RENAMED) + len(_OPTIONAL) + 1):
             refused = self._refused.get(model, frozenset())
@@ -90,7 +90,8 @@ class ChatCompletions:
             self._refused[model] = refused | {unknown}
         raise PermanentError(f"{service.name}: model {model[1]} takes no such request; choose another model")
 
-    def _client(self, service: ChatService) -> openai.OpenAI:
+    def client(self, service: ChatService) -> openai.OpenAI:
+        """The SDK's client of a service, kept; speech to text asks by it too."""
         import openai
 
         with self._lock:
