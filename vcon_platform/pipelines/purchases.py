@@ -83,6 +83,10 @@ class Purchasing:
         """What is lent to the processors of a pipeline with this budget."""
         return _Purchases(self, budget)
 
+    def currency(self) -> str:
+        """The currency of the prices, as their file names it. Raises PricesUnreadable."""
+        return self._prices.current().currency
+
     def used(self, pipeline: str, budget: Budget) -> Used:
         """What the pipeline used in the present period of this budget. Raises StoreUnavailable, PricesUnreadable."""
         at = self._clock()
@@ -108,7 +112,7 @@ class Purchasing:
         """Raise :class:`BudgetExhausted` or :class:`PriceUnknown` unless more may be bought; StoreUnavailable."""
         try:
             used = self.used(pipeline, budget)
-            currency = f" {self._prices.current().currency}".rstrip()
+            currency = f" {self.currency()}".rstrip()
         except PricesUnreadable as error:
             raise PriceUnknown(
                 f"pipeline {pipeline} has a budget, and the prices cannot be read: {error}. Nothing more is bought "
@@ -129,7 +133,7 @@ class Purchasing:
                 raise BudgetExhausted(
                     f"the budget of pipeline {pipeline} is used up: {has:.10g} of {most:.10g}{unit} {when}; nothing "
                     f"more is bought. Raise /pipeline_options/budget/{name}{wait}; then redrive its failed jobs "
-                    f"('vcon-platform queue redrive {pipeline}')"
+                    f"('vcon-platform queue redrive {pipeline} --all')"
                 )
         if budget.price is not None and used.unpriced:
             raise PriceUnknown(
