@@ -9,7 +9,18 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from vcon_platform import __version__
-from vcon_platform.api import health, pipeline_runs, pipelines, queues, vcons, vcons_search, vcons_views
+from vcon_platform.api import (
+    bulk,
+    events,
+    health,
+    pipeline_runs,
+    pipelines,
+    queues,
+    usage,
+    vcons,
+    vcons_search,
+    vcons_views,
+)
 from vcon_platform.api.auth import KeyRequired, open_gate
 from vcon_platform.api.problems import add_problems
 from vcon_platform.api.shelter import REQUEST_ID, Shelter
@@ -44,7 +55,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(vcons_search.router(lambda: parts.store, gate))
     app.include_router(vcons.router(chosen, gate, parts))
     app.include_router(vcons_views.router(chosen, lambda: parts.store, gate))
+    app.include_router(bulk.router(chosen, gate, parts))
+    app.include_router(events.router(chosen, lambda: parts.store, gate))
     app.include_router(pipelines.router(chosen, gate))
     app.include_router(queues.router(chosen, gate))
     app.include_router(pipeline_runs.router(chosen, gate))
+    app.include_router(usage.router(chosen, gate))
     return app

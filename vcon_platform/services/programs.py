@@ -98,7 +98,7 @@ def platform_programs(settings: Settings, definitions_module: str) -> list[Progr
         python(
             API,
             *("-m", "uvicorn", "--factory", "vcon_platform.api.app:create_app", "--host", LOOPBACK),
-            *("--port", api_port, "--no-access-log", "--no-server-header"),
+            *("--port", api_port, "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5"),
             port=NeededPort(api_port, "the REST API", "VCON_API_PORT"),
         ),
         python(
