@@ -109,7 +109,8 @@ class Prices:
 def read_prices(text: str) -> Prices:
     """The prices of a text in YAML. Raises :class:`PricesUnreadable` with every fault and its place."""
     try:
-        read = _File.model_validate(parse_text(PRICES_FILE, text) or {})
+        given = parse_text(PRICES_FILE, text)
+        read = _File.model_validate({} if given is None else given)
     except DefinitionError as error:
         raise PricesUnreadable(str(error)) from None
     except ValidationError as error:

@@ -84,14 +84,15 @@ class Purchasing:
         return _Purchases(self, budget)
 
     def currency(self) -> str:
-        """The currency of the prices, as their file names it. Raises PricesUnreadable."""
-        return self._prices.current().currency
+        """The currency of the prices, as their file names it."""
+        return self._present().currency
 
     def used(self, pipeline: str, budget: Budget) -> Used:
-        """What the pipeline used in the present period of this budget. Raises StoreUnavailable, PricesUnreadable."""
+        """What the pipeline used in the present period of this budget. Raises StoreUnavailable, and PricesUnreadable
+        if the budget is one in money."""
         at = self._clock()
         sums = self._accounts.read(pipeline, budget.per, at)
-        prices = self._prices.current()
+        prices = self._prices.current() if budget.price is not None else self._present()
         price, unpriced = Decimal(str(sums.get(_PRICE, 0))), []
         for usage, calls in _without_price(sums):
             known = prices.of(usage, calls)
@@ -115,8 +116,8 @@ class Purchasing:
             currency = f" {self.currency()}".rstrip()
         except PricesUnreadable as error:
             raise PriceUnknown(
-                f"pipeline {pipeline} has a budget, and the prices cannot be read: {error}. Nothing more is bought "
-                "until that is mended; then redrive its failed jobs"
+                f"pipeline {pipeline} has a budget in money, and the prices cannot be read: {error}. Nothing more is "
+                "bought until that is mended; then redrive its failed jobs"
             ) from None
         except StoreUnavailable as error:
             error.transient = True
@@ -127,7 +128,7 @@ class Purchasing:
             ("tokens", used.tokens, budget.tokens, " tokens"),
         )
         for name, has, most, unit in limits:
-            if most is not None and has >= most:
+            if most is not None and Decimal(str(has)) >= Decimal(str(most)):
                 wait = f", or wait for {_DAYS[budget.per]} (UTC)" if budget.per in _DAYS else ""
                 when = "in all" if budget.per == "total" else f"in {used.period}"
                 raise BudgetExhausted(
