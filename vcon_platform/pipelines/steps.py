@@ -38,6 +38,7 @@ from vcon_platform.processors.base import (
     ProcessorIO,
     ProcessorOptions,
 )
+from vcon_platform.processors.running import run
 
 if TYPE_CHECKING:
     from pebble import ProcessFuture
@@ -261,7 +262,7 @@ class _Walk:
         """Call the processor: here, or in a process of its own where there is a limit."""
         limit = self._limit(item, options)
         if limit is None:
-            item.io = self._prepared.processor.process(item.io, options)
+            item.io = run(self._prepared.processor, item.io, options)
             return
         what = pickle.dumps((self._step.processor, options))
         budget = self._batch.options.budget if self._batch.options else None

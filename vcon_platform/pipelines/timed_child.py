@@ -18,6 +18,7 @@ import orjson
 
 from vcon_platform.errors import PlatformError, trace_of
 from vcon_platform.pipelines.pipeline_options import Budget
+from vcon_platform.processors import running
 from vcon_platform.processors.base import (
     Buyer,
     MediaReader,
@@ -200,7 +201,7 @@ def _run(task: Task, processor: Processor[Any], options: Any) -> dict[str, Any]:
     ]
     io = ProcessorIO(vcons, context, orjson.loads(task.parameters), input_index=task.input_index)
     io.job_id, io.position = task.job_id, task.position
-    io = processor.process(io, options)
+    io = running.run(processor, io, options)
     given = len(task.vcons)
     return {
         "changes": [[change_to_json(each) for each in vcon.changes] for vcon in io.vcons[:given]],

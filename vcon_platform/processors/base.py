@@ -1,14 +1,15 @@
 """The processor contract: what a processor is given, what it may do, how it says that it could not.
 
-A processor is a class with a name, a version, an options model and ``process(io, options) -> io``. It knows
-nothing of Redis, Dagster or batches: the engine (``vcon_platform/pipelines``) reads documents before the first
-processor and commits what changed after the last one. So a processor that raises has changed nothing.
+A processor is a class with a name, a version, an options model and ``process(io, options) -> io``, which may be a
+coroutine function. It knows nothing of Redis, Dagster or batches: the engine (``vcon_platform/pipelines``) reads
+documents before the first processor and commits what changed after the last one. So a processor that raises has
+changed nothing.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -261,6 +262,24 @@ class ProcessorIO:
 
         return context.results.get_or_compute((processor.name, processor.version, *parts), made)
 
+    async def buy_async(
+        self, processor: Processor[Any], parts: tuple[str, ...], call: Callable[[], Awaitable[tuple[Any, Usage]]]
+    ) -> Any:
+        """:meth:`buy` for asynchronous processors. ``call`` runs in their event loop, where their client belongs;
+        another thread keeps the account meanwhile, so that several purchases of a conversation can be awaited at
+        once."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+
+        async def called() -> tuple[Any, Usage]:
+            return await call()
+
+        def bought() -> tuple[Any, Usage]:
+            return asyncio.run_coroutine_threadsafe(called(), loop).result()
+
+        return await asyncio.to_thread(self.buy, processor, parts, bought)
+
     def queue(self, job: QueuedJob) -> None:
         """Have a job entered into a queue, if and when this one is settled."""
         self.queued.append(job)
@@ -334,5 +353,6 @@ class Processor[O: ProcessorOptions](ABC):
         raise PermanentError(f"processor {self.name} asks for no effects")
 
     @abstractmethod
-    def process(self, io: ProcessorIO, options: O) -> ProcessorIO:
-        """Do the work on one conversation. Raises TransientError, PermanentError or NotApplicable."""
+    def process(self, io: ProcessorIO, options: O) -> ProcessorIO | Awaitable[ProcessorIO]:
+        """Do the work on one conversation; ``def`` or ``async def`` (``processors/running.py`` calls it). Raises
+        TransientError, PermanentError or NotApplicable."""

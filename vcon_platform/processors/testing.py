@@ -18,6 +18,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
+from vcon_platform.processors import running
 from vcon_platform.processors.base import NotApplicable, Processor, ProcessorError, ProcessorIO
 from vcon_platform.vcon.document import Vcon
 
@@ -71,7 +72,7 @@ def processor_tests(
 
     def run(io: ProcessorIO) -> ProcessorIO:
         io.job_id = io.job_id or _JOB
-        return build().process(io, processor_class.options.model_validate(chosen))
+        return running.run(build(), io, processor_class.options.model_validate(chosen))
 
     class StandardTests:
         def test_says_what_it_is(self) -> None:
