@@ -13,9 +13,10 @@ from vcon_platform.processors.base import ProcessorOptions
 
 def config_model(name: str, options: ProcessorOptions) -> type[dg.Config]:
     """A Dagster config class with the fields of these options; defaults are the definition's values."""
+    values = options.model_dump(mode="json")  # a default that is a model itself is given as Dagster keeps it
     fields: dict[str, Any] = {}
     for field, info in type(options).model_fields.items():
-        fields[field] = (_annotation(info), Field(default=getattr(options, field), description=_description(info)))
+        fields[field] = (_annotation(info), Field(default=values[field], description=_description(info)))
     return create_model(name, __base__=dg.Config, **fields)
 
 

@@ -158,8 +158,8 @@ def _checked(schema: dict[str, Any] | None) -> dict[str, Any] | None:
     except jsonschema.SchemaError as error:
         raise ValueError(f"is no JSON Schema: {error.json_path}: {error.message[:200]}") from None
     for node in _nodes(schema):
-        if isinstance(found := node.get("$ref", "#/"), str) and not found.startswith("#/"):
-            raise ValueError("may refer to its own parts only, as {'$ref': '#/$defs/NAME'}")
+        if isinstance(found := node.get("$ref"), str) and not _is_in(schema, found):
+            raise ValueError("may refer to parts of its own only, as {'$ref': '#/$defs/NAME'}")
         for name, (kind, why) in _REFUSED.items():
             if isinstance(node.get(name), kind):
                 raise ValueError(  # noqa: TRY004 - pydantic tells of these only
@@ -170,6 +170,14 @@ def _checked(schema: dict[str, Any] | None) -> dict[str, Any] | None:
 
 AnswerSchema = Annotated[dict[str, Any] | None, AfterValidator(_checked)]
 """The type of an option that is a JSON Schema written by a definition's author."""
+
+
+def _is_in(schema: Any, reference: str) -> bool:
+    """True if a ``#/a/b`` leads to an object of the schema."""
+    start, *path = reference.split("/")
+    for part in path:
+        schema = schema.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(schema, dict) else None
+    return start == "#" and bool(path) and isinstance(schema, dict)
 
 
 def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
