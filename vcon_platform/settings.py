@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     code_server_port: int = Field(default=14000, alias="VCON_CODE_SERVER_PORT", title="Port of Dagster's code server")
     webserver_port: int = Field(default=3000, alias="VCON_WEBSERVER_PORT", title="Port of the Dagster UI")
     api_port: int = Field(default=8000, alias="VCON_API_PORT", title="Port of the REST API")
+    egress_format: Literal["0.4.0", "0.0.1"] = Field(
+        default="0.4.0",
+        alias="EGRESS_FORMAT_VERSION",
+        title="Form for the conserver's clients",
+        description="In which form the API under /api gives vCons out; the conserver's own name for it.",
+    )
     cors_origins_setting: str = Field(
         default="",
         alias="VCON_CORS_ORIGINS",

@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from vcon_platform import __version__
 from vcon_platform.api import (
     bulk,
+    conserver,
     events,
     health,
     pipeline_runs,
@@ -57,6 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(vcons_views.router(chosen, lambda: parts.store, gate))
     app.include_router(bulk.router(chosen, gate, parts))
     app.include_router(events.router(chosen, lambda: parts.store, gate))
+    app.include_router(conserver.router(chosen, gate, parts))
     app.include_router(pipelines.router(chosen, gate))
     app.include_router(queues.router(chosen, gate))
     app.include_router(pipeline_runs.router(chosen, gate))

@@ -88,7 +88,7 @@ class Gate:
         return caller
 
 
-OPEN = frozenset({"/health"})
+OPEN = frozenset({"/health", "/api/health"})
 """Paths that need no key."""
 
 
@@ -105,7 +105,7 @@ class KeyRequired:
             try:
                 scope.setdefault("state", {})["caller"] = await self._gate.caller(Request(scope))
             except PlatformError as error:
-                await problem(error)(scope, receive, send)
+                await problem(error, scope["path"])(scope, receive, send)
                 return
         elif scope["type"] == "websocket":  # there are none
             return

@@ -64,12 +64,12 @@ def add_problems(app: FastAPI) -> None:
     """Let the application answer the platform's errors. Anything else stays a bare 500: its text may hold anything."""
 
     @app.exception_handler(PlatformError)
-    async def answer(_: Request, error: PlatformError) -> JSONResponse:
-        return problem(error)
+    async def answer(request: Request, error: PlatformError) -> JSONResponse:
+        return problem(error, request.url.path)
 
     @app.exception_handler(RequestValidationError)
-    async def refuse(_: Request, error: RequestValidationError) -> JSONResponse:
-        return problem(_bad_request(error))
+    async def refuse(request: Request, error: RequestValidationError) -> JSONResponse:
+        return problem(_bad_request(error), request.url.path)
 
 
 def _bad_request(error: RequestValidationError) -> Problem:
@@ -82,8 +82,8 @@ def _bad_request(error: RequestValidationError) -> Problem:
     return Problem(422, "bad_request", told, faults=faults)
 
 
-def problem(error: PlatformError) -> JSONResponse:
-    """The answer that fits an error. A refused document lists its faults, each with a JSON pointer."""
+def problem(error: PlatformError, path: str = "") -> JSONResponse:
+    """The answer that fits an error on this path. A refused document lists its faults, each with a JSON pointer."""
     body: dict[str, Any]
     if isinstance(error, Rejected):
         faults = [{"code": each.code, "pointer": each.pointer, "message": each.message} for each in error.faults]
@@ -105,5 +105,14 @@ def problem(error: PlatformError) -> JSONResponse:
         headers |= error.headers
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer, Basic realm="vcon-platform: any name, the key as password"'
+    if path.startswith("/api/"):
+        return _as_conserver(status, str(error), headers)
     body = {"title": body["code"].replace("_", " "), "status": status, "detail": str(error), **body}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def _as_conserver(status: int, detail: str, headers: Mapping[str, str]) -> JSONResponse:
+    """As the conserver's clients know errors: an object with ``detail``; no key, or a wrong one, is 403."""
+    if status == 401:
+        status, detail, headers = 403, "Invalid API Key", {}
+    return JSONResponse({"detail": detail}, status, dict(headers))

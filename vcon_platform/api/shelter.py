@@ -79,13 +79,13 @@ class Shelter:
         except Problem as error:  # of the body, wherever it was read
             if begun:
                 raise
-            await problem(error)(scope, receive, sheltered)
+            await problem(error, scope["path"])(scope, receive, sheltered)
         except Exception as error:
             _log.error("request %s: %s %s: %s", request_id, scope["method"], _route(scope), trace_of(error))
             if begun:
                 raise ConnectionAbortedError from None  # the answer is cut off; its text says nothing
             told = Problem(500, "internal_error", f"Something went wrong here. The log has it as request {request_id}.")
-            await problem(told)(scope, receive, sheltered)
+            await problem(told, scope["path"])(scope, receive, sheltered)
 
     def _announced(self, scope: Scope) -> None:
         for name, value in scope["headers"]:

@@ -120,20 +120,8 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
             who.need(f"ingest:{name}")
         if not queue:
             who.need("ingest")
-        await run_in_threadpool(parts.check_queues, queue)
-        settings.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with SpooledTemporaryFile(max_size=SPOOLED, dir=str(settings.spool_dir)) as spool:
-            size = 0
-            async for piece in request.stream():
-                size += len(piece)
-                if size > settings.document_bytes:
-                    raise Rejected(_too_large(settings.document_bytes))
-                spool.write(piece)
-            spool.seek(0)
-            origin = Source(source, tuple(dict.fromkeys(queue)), strict, require_signature, zone=zone_of(settings))
-            media_type = request.headers.get("content-type")
-            content = spool.read() if size <= SPOOLED else spool
-            answer = await run_in_threadpool(parts.door.take, content, origin, media_type=media_type)
+        origin = Source(source, tuple(dict.fromkeys(queue)), strict, require_signature, zone=zone_of(settings))
+        answer = await take_in(settings, parts, request, origin, request.headers.get("content-type"))
         response.status_code = answer.status
         response.headers["Location"] = f"/v1/vcons/{answer.uuid}"
         return _told(answer)
@@ -183,6 +171,25 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         return report_of(parts.store, uuid_in(uuid)).to_json()
 
     return routes
+
+
+async def take_in(
+    settings: Settings, parts: Parts, request: Request, origin: Source, media_type: str | None = None
+) -> Answer:
+    """Take a request's body in: its queues are looked at first, then the body is streamed. Raises Rejected,
+    UnknownQueue, QueueFull, and what the store raises."""
+    await run_in_threadpool(parts.check_queues, list(origin.queues))
+    settings.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with SpooledTemporaryFile(max_size=SPOOLED, dir=str(settings.spool_dir)) as spool:
+        size = 0
+        async for piece in request.stream():
+            size += len(piece)
+            if size > settings.document_bytes:
+                raise Rejected(_too_large(settings.document_bytes))
+            spool.write(piece)
+        spool.seek(0)
+        content = spool.read() if size <= SPOOLED else spool
+        return await run_in_threadpool(parts.door.take, content, origin, media_type=media_type)
 
 
 def _too_large(limit: int) -> Fault:
