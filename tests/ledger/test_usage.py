@@ -23,14 +23,14 @@ def used(
     pipeline: str = "notes", uuid: str = "", at: datetime = NOW, processor: str = "ask", **detail: Any
 ) -> LedgerEvent:
     """One call."""
-    told = {"service": "openai", "model": "gpt-x", "seconds": 0.0, "input_tokens": 0, "output_tokens": 0}
+    told = {"service": "openai", "model": "gpt-x"}
     return LedgerEvent(
         vcon_uuid=uuid or new_uuid(),
         event=EventKind.USED,
         pipeline=pipeline,
         processor=processor,
         at=at.isoformat(timespec="microseconds"),
-        detail=told | {"price": None, "currency": "", "job": "j"} | detail,
+        detail=told | detail,
     )
 
 

@@ -201,16 +201,18 @@ class _Purchases:
 
 
 def _detail(buyer: Buyer, usage: Usage, price: Decimal | None, currency: str) -> dict[str, Any]:
-    return {
+    """What is nothing is left out, except a price of nothing: that one is known."""
+    used = {
         "service": usage.service,
         "model": usage.model,
         "seconds": usage.seconds,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
-        "price": None if price is None else float(price),
-        "currency": currency if price is not None else "",
-        "job": buyer.job_id,
     }
+    detail: dict[str, Any] = {name: value for name, value in used.items() if value}
+    if price is not None:
+        detail |= {"price": float(price), "currency": currency}
+    return detail | {"job": buyer.job_id}
 
 
 def _amounts(usage: Usage, price: Decimal | None) -> dict[str, str]:
