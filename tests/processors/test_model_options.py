@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from vcon_platform.pipelines.definition import read_definition
 from vcon_platform.processors.model_options import ModelOptions, service_of
+from vcon_platform.processors.registry import load_processors
 
 
 @pytest.mark.parametrize(
@@ -55,3 +60,25 @@ def test_what_is_used_is_put_down_to_whose_service_it_is(
 def test_a_service_does_not_show_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     assert "sk-secret" not in repr(service_of(ModelOptions()))
+
+
+def test_the_example_of_the_documentation_is_valid() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "processors-language-models.md").read_text()
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    assert len(read_definition("calls", yaml.safe_load(example), load_processors()).steps) == 4
+
+
+def test_every_processor_of_the_family_has_a_section() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "processors-language-models.md").read_text()
+    registry = load_processors()
+    family = [name for name in registry.names if issubclass(registry.get(name).options, ModelOptions)]
+    own = (
+        "openai_chat_completion",
+        "analyze",
+        "analyze_and_label",
+        "analyze_vcon",
+        "check_and_tag",
+        "detect_engagement",
+    )
+    assert set(own) <= set(family)
+    assert [name for name in own if f"\n## {name}\n" not in page] == []

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tests.fakes.model_api import KEY, completion, fake_openai, refusal
 from tests.fakes.services import Service
 from tests.processors.support import UUID, document, io_of
+from vcon_platform.processors import running
 from vcon_platform.processors.analyze import Analyze
 from vcon_platform.processors.analyze_and_label import AnalyzeAndLabel
 from vcon_platform.processors.analyze_vcon import AnalyzeVcon
@@ -41,18 +42,18 @@ def say(request: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Service]:
+def served() -> Iterator[Service]:
     with fake_openai(say) as fake:
         yield fake
 
 
 @pytest.fixture(autouse=True)
-def service(running: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+def service(served: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setenv("OPENAI_BASE_URL", f"{running.url}/v1")
-    running.asked.clear()
-    running.next.clear()
-    return running
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{served.url}/v1")
+    served.asked.clear()
+    served.next.clear()
+    return served
 
 
 def transcript(dialog: int, *texts: str) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def call() -> ProcessorIO:
 
 
 def run(processor: type[Processor[Any]], io: ProcessorIO | None = None, **options: Any) -> ProcessorIO:
-    return processor().process(io or call(), processor.options.model_validate(options))
+    return running.run(processor(), io or call(), processor.options.model_validate(options))
 
 
 def made(io: ProcessorIO) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ what they are: a blank is put into those.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,13 +40,19 @@ class Line:
         return self.head + self.text
 
 
-def said(vcon: Vcon, dialogs: Collection[int] | None = None, *, numbered: bool = False) -> list[Line]:
+def said(
+    vcon: Vcon,
+    dialogs: Collection[int] | None = None,
+    *,
+    numbered: bool = False,
+    table: Sequence[Turn] | None = None,
+) -> list[Line]:
     """The turns in time order; of these dialogs only, if given. ``[start]`` or ``[start - end]`` in minutes and seconds
     from the dialog's start for what was spoken, the dialog's start for a message. ``numbered``: each line begins with
-    ``#7``, its number, so that an answer can point at it."""
+    ``#7``, its number, so that an answer can point at it. ``table``: the turn table, where it is at hand."""
     return [
         Line(number, f"{f'#{number} ' if numbered else ''}{_head(vcon, turn)}", one_line(turn.text))
-        for number, turn in enumerate(turns(vcon))
+        for number, turn in enumerate(turns(vcon) if table is None else table)
         if turn.text.strip() and (dialogs is None or turn.dialog is None or turn.dialog in dialogs)
     ]
 

@@ -91,7 +91,7 @@ def _spoken(vcon: Vcon, options: StepOptions) -> Iterator[Subject]:
     messages = tuple(
         sorted({turn.dialog for turn in table if turn.dialog in wanted and turn.dialog is not None} & _texts(vcon))
     )
-    for line in said(vcon, None if is_all(options.input_dialogs) else wanted):
+    for line in said(vcon, None if is_all(options.input_dialogs) else wanted, table=table):
         dialog = table[line.number].dialog if line.number is not None else None
         key = () if dialog is None else messages if dialog in messages else (dialog,)
         groups.setdefault(key, []).append(line)
