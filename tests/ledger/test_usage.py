@@ -118,6 +118,7 @@ def test_sums_count_calls_conversations_seconds_tokens_and_money(postgres_url: s
         ("processor", ["hear", "ask"]),
         ("service", ["deepgram", "openai"]),
         ("model", ["deepgram/nova-3", "openai/gpt-x"]),
+        ("run", [""]),
         ("day", ["2026-07-28", "2026-07-30"]),
         ("month", ["2026-07"]),
     ],

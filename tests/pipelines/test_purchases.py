@@ -91,6 +91,18 @@ def test_each_call_is_an_event_with_what_it_used_and_cost(work: Engine, redis_cl
     }
 
 
+def test_a_use_names_the_run_it_was_in_also_from_another_process(work: Engine, redis_client: Redis) -> None:
+    uuids = stored(work, "tea", "milk", queue="notes")
+    for name, uuid, options in (("run-1", uuids[0], {}), ("run-2", uuids[1], {"timeout": 30})):
+        pipeline = shopping(options=options)
+        batch = work.open(pipeline, batch_id=f"b-{name}", owner=name, limit=1)
+        assert batch.items[0].job.vcon_uuids == (uuid,)
+        work.step(batch, 0, pipeline.steps[0])
+        work.settle(pipeline, batch)
+    told = [(event["batch_id"], event["run_id"]) for event in used_events(redis_client)]
+    assert told == [("b-run-1", "run-1"), ("b-run-2", "run-2")]
+
+
 def test_a_result_from_the_cache_is_no_use(work: Engine, redis_client: Redis) -> None:
     _run(work, shopping(), "tea")
     _, settled = _run(work, shopping(), "tea")

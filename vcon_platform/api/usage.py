@@ -32,7 +32,7 @@ class PriceOut(BaseModel):
 class UsageOut(BaseModel):
     """What was used by one of a kind."""
 
-    name: str = Field(description="The pipeline, processor, service, model (service/model), day or month.")
+    name: str = Field(description="The pipeline, processor, service, model (service/model), run, day or month.")
     calls: int
     conversations: int
     seconds: float = Field(description="Of audio.")

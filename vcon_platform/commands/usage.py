@@ -31,6 +31,7 @@ class ByName(StrEnum):
     processor = "processor"
     service = "service"
     model = "model"
+    run = "run"
     day = "day"
     month = "month"
 

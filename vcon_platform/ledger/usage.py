@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from vcon_platform.errors import PlatformError
 from vcon_platform.ledger.schema import lock
 
-By = Literal["pipeline", "processor", "service", "model", "day", "month"]
+By = Literal["pipeline", "processor", "service", "model", "run", "day", "month"]
 BY: tuple[By, ...] = get_args(By)
 
 _COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -37,6 +37,7 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("price", "(detail->>'price')::numeric", "What it cost by the prices of that day; null: there was none"),
     ("currency", "nullif(detail->>'currency', '')", "The currency of the price, as the price file names it"),
     ("job", "detail->>'job'", "The job it was bought for"),
+    ("run_id", "run_id", "The Dagster run, direct run or simulation that bought it"),
     ("event_id", "event_id", "The event in ledger.events"),
 )
 _SELECT = f"""SELECT {", ".join(f"{source} AS {name}" for name, source, _ in _COLUMNS)}
@@ -58,6 +59,7 @@ _GROUPS: Mapping[By, str] = {
     "processor": "coalesce(processor, '')",
     "service": "service",
     "model": "concat(service, '/', model)",
+    "run": "coalesce(run_id, '')",
     "day": "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
     "month": "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM')",
 }

@@ -193,7 +193,7 @@ def _once(
     """One run from what was read; None where others changed it meanwhile, and nothing came true."""
     uuid = vcons[0].uuid
     given = {vcon.uuid: len(vcon.changes) for vcon in vcons}
-    io = ProcessorIO(list(vcons), engine.context(definition), copy.deepcopy(dict(parameters)))
+    io = ProcessorIO(list(vcons), engine.context(definition, run_id, run_id), copy.deepcopy(dict(parameters)))
     item = Item(new_job(*given), io)
     batch = Batch(run_id, run_id, definition.name, definition.version, [item], options=definition.options, leased=False)
     steps: list[DirectStep] = []

@@ -148,7 +148,7 @@ class Engine:
         return batch
 
     def _load(self, definition: Definition, batch_id: str, owner: str, jobs: Sequence[Job]) -> Batch:
-        context = self.context(definition)
+        context = self.context(definition, batch_id, owner)
         batch = Batch(batch_id, owner, definition.name, definition.version, options=definition.options)
         documents = self.documents.read(uuids_of(jobs))
         shared: set[str] = set()
@@ -171,15 +171,18 @@ class Engine:
             batch.items.append(item)
         return batch
 
-    def context(self, definition: Definition) -> ProcessorContext:
-        """What is lent to this pipeline's processors."""
+    def context(self, definition: Definition, batch_id: str, owner: str) -> ProcessorContext:
+        """What is lent to this pipeline's processors while they work on a batch."""
+        purchases = None
+        if self._purchasing is not None:
+            purchases = self._purchasing.within(definition.options.budget, batch_id=batch_id, run_id=owner)
         return ProcessorContext(
             media=self._media,
             results=self._results,
             projections=self._projections,
             pipeline=definition.name,
             pipeline_version=definition.version,
-            purchases=self._purchasing.within(definition.options.budget) if self._purchasing else None,
+            purchases=purchases,
         )
 
     # --- step and settle ----------------------------------------------------------------------------------------

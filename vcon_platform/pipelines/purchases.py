@@ -79,9 +79,9 @@ class Purchasing:
         self._prices = prices
         self._clock = clock
 
-    def within(self, budget: Budget | None) -> Purchases:
-        """What is lent to the processors of a pipeline with this budget."""
-        return _Purchases(self, budget)
+    def within(self, budget: Budget | None, *, batch_id: str = "", run_id: str = "") -> Purchases:
+        """What is lent to the processors of a pipeline with this budget, as long as they work on this batch."""
+        return _Purchases(self, budget, batch_id, run_id)
 
     def currency(self) -> str:
         """The currency of the prices, as their file names it."""
@@ -143,7 +143,7 @@ class Purchasing:
                 "counts for what was used already. Then redrive its failed jobs"
             )
 
-    def account(self, buyer: Buyer, usage: Usage) -> None:
+    def account(self, buyer: Buyer, usage: Usage, *, batch_id: str = "", run_id: str = "") -> None:
         """Write down what a call used. Never raises for Redis: the result is there and must not be lost for it."""
         at = self._clock()
         prices = self._present()
@@ -155,6 +155,8 @@ class Purchasing:
             pipeline_version=buyer.pipeline_version or None,
             processor=buyer.processor,
             processor_version=buyer.processor_version,
+            batch_id=batch_id or None,
+            run_id=run_id or None,
             detail=_detail(buyer, usage, price, prices.currency),
             at=at.isoformat(timespec="microseconds"),
         )
@@ -186,18 +188,19 @@ def purchasing_of(settings: Settings, client: Redis) -> Purchasing:
 
 
 class _Purchases:
-    """``Purchases`` within one budget."""
+    """``Purchases`` within one budget, for one batch."""
 
-    def __init__(self, purchasing: Purchasing, budget: Budget | None) -> None:
+    def __init__(self, purchasing: Purchasing, budget: Budget | None, batch_id: str, run_id: str) -> None:
         self._purchasing = purchasing
         self._budget = budget
+        self._batch_id, self._run_id = batch_id, run_id
 
     def before(self, buyer: Buyer) -> None:
         if self._budget is not None:
             self._purchasing.check(buyer.pipeline, self._budget)
 
     def after(self, buyer: Buyer, usage: Usage) -> None:
-        self._purchasing.account(buyer, usage)
+        self._purchasing.account(buyer, usage, batch_id=self._batch_id, run_id=self._run_id)
 
 
 def _detail(buyer: Buyer, usage: Usage, price: Decimal | None, currency: str) -> dict[str, Any]:

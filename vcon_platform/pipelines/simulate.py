@@ -180,15 +180,18 @@ class Simulator:
         if buy and (self._bought is None or self._bought_media is None):
             raise PlatformError("nothing can be bought here: this simulation has no result cache to keep it in")
         watched = _Watched(self._bought if buy and self._bought is not None else self._results)
+        run_id = f"simulation:{new_job().id}"
+        purchases = None
+        if self._purchasing is not None:
+            purchases = self._purchasing.within(definition.options.budget, batch_id=run_id, run_id=run_id)
         context = ProcessorContext(
             media=self._bought_media if buy and self._bought_media is not None else self._media,
             results=watched,
             projections=self._projections,
             pipeline=definition.name,
             pipeline_version=definition.version,
-            purchases=self._purchasing.within(definition.options.budget) if self._purchasing else None,
+            purchases=purchases,
         )
-        run_id = f"simulation:{new_job().id}"
         item = Item(new_job(vcon.uuid), ProcessorIO([_copy(vcon)], context, copy.deepcopy(dict(parameters or {}))))
         batch = Batch(run_id, run_id, definition.name, definition.version, [item], leased=False)
         steps = []
@@ -327,7 +330,8 @@ def _not_bought(step: Step, io: ProcessorIO) -> str:
         seconds = sum(duration(each) or 0 for each in recordings)
         length = f" of {seconds:,.0f} s" if seconds else ""
         about = f"{len(recordings)} recording{'s' if len(recordings) > 1 else ''}{length}"
-    return f"not bought: would call {step.processor.pool_of(step.options) or step.processor.name} for {about}; all goes on as it was"
+    whom = step.processor.pool_of(step.options) or step.processor.name
+    return f"not bought: would call {whom} for {about}; all goes on as it was"
 
 
 def _unlimited(options: ProcessorOptions) -> ProcessorOptions | None:

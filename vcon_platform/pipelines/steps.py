@@ -265,9 +265,12 @@ class _Walk:
             item.io = run(self._prepared.processor, item.io, options)
             return
         what = pickle.dumps((self._step.processor, options))
-        budget = self._batch.options.budget if self._batch.options else None
         item.io, seconds = self._walker.workers().process(
-            item.io, task_of(item.io, what, limit, budget), size=self._size, running=self._running, name=self._step.name
+            item.io,
+            task_of(item.io, what, limit, self._batch),
+            size=self._size,
+            running=self._running,
+            name=self._step.name,
         )
         item.spent += seconds
 

@@ -25,7 +25,7 @@ import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.pipelines import timed_child
-from vcon_platform.pipelines.pipeline_options import Budget
+from vcon_platform.pipelines.batch import Batch
 from vcon_platform.pipelines.timed_child import Task
 from vcon_platform.processors.base import (
     Effect,
@@ -171,8 +171,8 @@ def _stop_all() -> None:
         workers.stop()
 
 
-def task_of(io: ProcessorIO, what: bytes, limit: float, budget: Budget | None = None) -> Task:
-    """The conversation as it goes to a process. ``budget``: its pipeline's."""
+def task_of(io: ProcessorIO, what: bytes, limit: float, batch: Batch) -> Task:
+    """The conversation as it goes to a process."""
     return Task(
         what=what,
         vcons=tuple((vcon.to_bytes(), vcon.revision, vcon.commit, vcon.sealed) for vcon in io.vcons),
@@ -183,7 +183,9 @@ def task_of(io: ProcessorIO, what: bytes, limit: float, budget: Budget | None = 
         position=io.position,
         input_index=io.input_index,
         limit=limit,
-        budget=budget,
+        budget=batch.options.budget if batch.options else None,
+        batch_id=batch.id,
+        run_id=batch.owner,
     )
 
 

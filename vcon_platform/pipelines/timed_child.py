@@ -27,6 +27,7 @@ from vcon_platform.processors.base import (
     ProcessorContext,
     ProcessorError,
     ProcessorIO,
+    Purchases,
     ResultCache,
     Usage,
 )
@@ -88,6 +89,8 @@ class Task:
     input_index: int
     limit: float
     budget: Budget | None = None
+    batch_id: str = ""
+    run_id: str = ""
 
 
 _lending: bytes = b""
@@ -143,16 +146,22 @@ class _Projections(Mapping[str, Projection]):
 class _Purchases:
     """The same for budgets and accounts."""
 
-    def __init__(self, budget: Budget | None) -> None:
-        self._budget = budget
+    def __init__(self, task: Task) -> None:
+        self._task = task
 
     def before(self, buyer: Buyer) -> None:
-        if (purchasing := _opened().purchasing) is not None:
-            purchasing.within(self._budget).before(buyer)
+        if (purchases := self._lent()) is not None:
+            purchases.before(buyer)
 
     def after(self, buyer: Buyer, usage: Usage) -> None:
-        if (purchasing := _opened().purchasing) is not None:
-            purchasing.within(self._budget).after(buyer, usage)
+        if (purchases := self._lent()) is not None:
+            purchases.after(buyer, usage)
+
+    def _lent(self) -> Purchases | None:
+        purchasing, task = _opened().purchasing, self._task
+        if purchasing is None:
+            return None
+        return purchasing.within(task.budget, batch_id=task.batch_id, run_id=task.run_id)
 
 
 @lru_cache(maxsize=256)
@@ -193,7 +202,7 @@ def _run(task: Task, processor: Processor[Any], options: Any) -> dict[str, Any]:
         projections=_Projections(),
         pipeline=task.pipeline,
         pipeline_version=task.pipeline_version,
-        purchases=_Purchases(task.budget),
+        purchases=_Purchases(task),
         deadline=time.monotonic() + task.limit,
     )
     vcons = [
