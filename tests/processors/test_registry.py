@@ -61,6 +61,11 @@ def test_an_unknown_name_offers_the_one_that_was_meant() -> None:
         load_processors().get("transcibe")
 
 
+def test_a_link_of_the_conserver_is_told_by_its_name_here() -> None:
+    with pytest.raises(UnknownProcessor, match=r"'deepgram_link' is a link of the conserver; here it .* 'deepgram'"):
+        load_processors().get("deepgram_link")
+
+
 @pytest.mark.parametrize(
     ("name", "what", "why"),
     [

@@ -1,7 +1,7 @@
 """A conserver's ``config.yml`` as definitions of ours, and an account of every part of it.
 
 Belongs here: what becomes of each chain, link, list and storage. Not here: writing files (``commands/``), the secrets
-(``conserver_secrets.py``).
+(``conserver_secrets.py``), what a link and its options are here (``processors/counterparts_*.py``).
 
 Nothing is guessed and nothing is left out silently: each part gets a line, *translated* (the same here), *changed* (it
 behaves otherwise here, and how), or *refused* (it has no counterpart, or not in this installation). No code is taken
@@ -18,14 +18,13 @@ from vcon_platform.pipelines.conserver_secrets import without_secrets
 from vcon_platform.pipelines.definition import read_definition
 from vcon_platform.pipelines.faults import DefinitionError, pointer, unknown
 from vcon_platform.pipelines.names import name_fault, queue_fault, suggested
+from vcon_platform.processors.conserver_links import counterparts, link_of
 from vcon_platform.processors.registry import Registry
 
 Kind = Literal["translated", "changed", "refused"]
 
 Place = tuple[str | int, ...]
 
-RENAMED = {"jq_link": "jq_filter"}
-"""Links whose processor has another name than their module's last part: ``jq`` is py_vcon_server's."""
 _SECTIONS = ("chains", "links", "storages", "tracers", "followers", "ingress_auth", "imports")
 _CHAIN = ("links", "storages", "ingress_lists", "egress_lists", "enabled", "timeout", "tracers")
 _LINK = ("module", "pip_name", "options", "ingress-lists", "egress-lists")
@@ -254,17 +253,17 @@ def _links(
                 told.tell("changed", "has no effect in the conserver either; left out", "links", link, key)
             else:
                 told.tell("refused", unknown(key, _LINK, "member of a link"), "links", link, key)
-        processor = RENAMED.get(module.rpartition(".")[2], module.rpartition(".")[2])
-        if not module.startswith("links."):
+        options = _cleaned(link, found.get("options"), told)
+        processor = module.rpartition(".")[2]
+        if (name := link_of(module)) and name in counterparts():
+            processor, options = _counterpart(link, name, options, told)
+        elif not module.startswith("links."):
             told.tell("refused", f"{module!r} is no link of the conserver's own; {_PLUG_IN}", "links", link, "module")
-        yield {
-            "processor_name": processor,
-            "label": link,
-            "processor_options": _options(link, found.get("options"), told),
-        }
+        yield {"processor_name": processor, "label": link, "processor_options": options}
 
 
-def _options(link: str, options: Any, told: Translation) -> dict[str, Any]:
+def _cleaned(link: str, options: Any, told: Translation) -> dict[str, Any]:
+    """A link's options as they stand there, without what is secret."""
     at = ("links", link, "options")
     if options is None:
         return {}
@@ -275,13 +274,28 @@ def _options(link: str, options: Any, told: Translation) -> dict[str, Any]:
     if "after_link" in kept:
         del kept["after_link"]
         told.tell("refused", "a hook has no counterpart here; left out", *at, "after_link")
-    if kept.get("sampling_rate") == 0 and not isinstance(kept["sampling_rate"], bool):
-        told.tell("changed", "0 is never here; to the conserver it is always", *at, "sampling_rate")
     cleaned, variables = without_secrets(kept, f"VCON_SECRET_{link}")
     for variable, path in variables.items():
         told.variables[variable] = pointer(*at, *path)
         told.tell("changed", f"is secret: set the environment variable {variable} to it", *at, *path)
     return dict(cleaned)
+
+
+def _counterpart(link: str, name: str, given: dict[str, Any], told: Translation) -> tuple[str, dict[str, Any]]:
+    """The processor that the link ``name`` is here, with its options. What is no longer or not yet the same is told at
+    the option that it is about."""
+    at = ("links", link, "options")
+    counterpart = counterparts()[name]
+    options = counterpart.translate(given)
+    if counterpart.processor != name:
+        told.tell("changed", f"is processor {counterpart.processor!r} here", "links", link, "module")
+    for note in options.notes:
+        option, colon, words = note.partition(": ")
+        place = (*at, option) if colon and option in given else at
+        told.tell("changed", words if place != at else note, *place)
+    for option, why in options.refused.items():
+        told.tell("refused", why, *at, option)
+    return counterpart.processor, options.options
 
 
 def _module(config: Mapping[str, Any], section: str, name: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.processors.base import Effects, Processor, ProcessorOptions
+from vcon_platform.processors.conserver_links import instead_of
 
 GROUP = "vcon_platform.processors"
 OWN_PACKAGE = "vcon-platform"
@@ -58,6 +59,8 @@ class Registry:
             return found
         if name in self.broken:
             raise UnknownProcessor(f"processor {name!r} is installed but cannot be used: {self.broken[name]}")
+        if instead := instead_of(name):
+            raise UnknownProcessor(f"there is no processor {name!r}: {instead}")
         close = get_close_matches(name, self.classes, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise UnknownProcessor(f"there is no processor {name!r}; {hint}installed are: {', '.join(self.classes)}")
