@@ -88,3 +88,11 @@ def test_prices_with_a_fault_are_told(run: Run, pipelines: Path) -> None:
     done = run("usage")
     assert done.exit_code == 1
     assert "/nonsense" in done.output
+
+
+def test_prices_are_checked_with_the_definitions(run: Run, pipelines: Path) -> None:
+    assert f"{pipelines / 'prices.yaml'}: good\n" in run("pipelines", "validate").output
+    (pipelines / "prices.yaml").write_text("{services: {deepgram: {nova-3: {per_hour: 1}}}}")
+    done = run("pipelines", "validate", pipelines / "prices.yaml")
+    assert done.exit_code == 1
+    assert "/services/deepgram/nova-3/per_hour" in done.output

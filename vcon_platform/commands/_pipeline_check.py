@@ -41,15 +41,21 @@ def validate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Check definitions without storing them; needs no running platform. Exits with 1 if one has faults."""
+    """Check definitions, and prices.yaml, without storing them; needs no running platform. Exits with 1 if one has
+    faults."""
     from vcon_platform.errors import PlatformError
     from vcon_platform.pipelines.faults import DefinitionError, DefinitionFault
+    from vcon_platform.pipelines.texts import PRICES_FILE
 
     results: list[dict[str, Any]] = []
     found = dict(current().pipelines)
     checked = files if files else _all_files()
     for path in checked:
         try:
+            if path.name == PRICES_FILE:
+                _check_prices(path)
+                results.append({"file": str(path), "version": None, "faults": [], "warnings": []})
+                continue
             definition = _definition_of(path)
             found[definition.name] = definition
             results.append({"file": str(path), "version": definition.version, "faults": [], "warnings": []})
@@ -63,7 +69,8 @@ def validate(
     else:
         for result in results:
             good = not result["faults"]
-            typer.echo(f"{visible(result['file'])}: {'good, version ' + result['version'] if good else 'refused'}")
+            version = f", version {result['version']}" if result["version"] else ""
+            typer.echo(f"{visible(result['file'])}: {'good' + version if good else 'refused'}")
             for kind in ("faults", "warnings"):
                 for fault in result[kind]:
                     sign = "  " if kind == "faults" else "  (warning) "
@@ -74,11 +81,23 @@ def validate(
 
 
 def _all_files() -> list[Path]:
-    from vcon_platform.pipelines.texts import sources
+    from vcon_platform.pipelines.texts import PRICES_FILE, sources
     from vcon_platform.settings import load_settings
 
     folder = load_settings().pipelines_dir
-    return [folder / file for file in sources(folder)]
+    prices = [PRICES_FILE] if (folder / PRICES_FILE).is_file() else []
+    return [folder / file for file in (*sources(folder), *prices)]
+
+
+def _check_prices(path: Path) -> None:
+    from vcon_platform.errors import PlatformError
+    from vcon_platform.pipelines.prices import read_prices
+
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise PlatformError(f"{path} cannot be read: {error.strerror}") from None
+    read_prices(text)
 
 
 def _definition_of(path: Path) -> Definition:

@@ -22,7 +22,6 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vcon_platform.errors import PlatformError
 from vcon_platform.pipelines.faults import DefinitionError, model_faults
 from vcon_platform.pipelines.texts import MOST_BYTES, PRICES_FILE, parse_text
 from vcon_platform.processors.base import Usage
@@ -35,7 +34,7 @@ _PLACES = Decimal("1e-12")
 _MOST = 1_000_000
 
 
-class PricesUnreadable(PlatformError):
+class PricesUnreadable(DefinitionError):
     """The file of prices has faults; each is named with its place."""
 
 
@@ -114,8 +113,7 @@ def read_prices(text: str) -> Prices:
     except DefinitionError as error:
         raise PricesUnreadable(str(error)) from None
     except ValidationError as error:
-        faults = "; ".join(str(fault) for fault in model_faults(error, _File))
-        raise PricesUnreadable(f"{PRICES_FILE}: {faults}") from None
+        raise PricesUnreadable(f"{PRICES_FILE} has faults", *model_faults(error, _File)) from None
     return Prices(read.currency, read.services)
 
 
