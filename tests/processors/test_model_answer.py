@@ -18,6 +18,7 @@ from vcon_platform.processors.model_answer import (
     check_schema,
     is_strict,
     json_in,
+    text_of,
     tokens_of,
     unfenced,
 )
@@ -50,6 +51,28 @@ def test_a_json_value_is_read_with_and_without_a_fence(value: Any, form: str) ->
 def test_whatever_a_model_says_is_a_value_or_malformed(text: str) -> None:
     with contextlib.suppress(Malformed):
         json_in(text)
+
+
+def test_a_value_in_the_one_code_block_of_an_answer_is_found() -> None:
+    assert json_in('Here it is:\n```json\n{"a": 1}\n```\nAnything else?') == {"a": 1}
+
+
+def test_of_two_code_blocks_none_is_taken() -> None:
+    with pytest.raises(Malformed):
+        json_in("```json\n{}\n```\nor\n```json\n[]\n```")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["Yes.", "<think>\nno?\n</think>\n\nYes.", [{"type": "text", "text": "Ye"}, {"type": "text", "text": "s."}]],
+)
+def test_what_a_model_thought_and_how_it_is_cut_up_is_no_part_of_the_answer(content: Any) -> None:
+    assert text_of({"choices": [{"message": {"content": content}}]}) == "Yes."
+
+
+@pytest.mark.parametrize("content", [None, 5, [], [None], [{"text": 5}], {}])
+def test_an_answer_that_is_no_text_is_empty(content: Any) -> None:
+    assert text_of({"choices": [{"message": {"content": content}}]}) == ""
 
 
 def test_a_text_that_only_holds_a_fence_keeps_it() -> None:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from tests.fakes.model_api import KEY, completion, fake_openai
+from tests.fakes.services import Answer as Reply
 from tests.fakes.services import Service
 from tests.processors.support import ResultsInMemory, context, document, io_of
 from vcon_platform.processors.base import (
@@ -276,6 +277,18 @@ def test_a_mending_question_keeps_to_the_turns_of_a_single_message(monkeypatch: 
         assert [m["role"] for m in requests(fake)[-1]["messages"]] == ["system", "user", "assistant", "user"]
 
 
+def test_a_form_that_is_no_object_is_told_in_words_alone(service: Service) -> None:
+    service.next.append(completion("[1, 2]"))
+    assert put(schema={"type": "array", "items": {"type": "integer"}}).value == [1, 2]
+    assert "response_format" not in requests(service)[0]
+
+
+def test_a_slow_model_is_given_the_time_that_is_asked_for(service: Service) -> None:
+    service.next.append(Reply(silent=True))
+    with pytest.raises(TransientError, match=r"did not answer within 1 s"):
+        put(given={"answer_timeout": 1})
+
+
 # --- long conversations ----------------------------------------------------------------------------------------
 
 LONG = [f"word{n} " * 40 for n in range(40)]
@@ -397,6 +410,17 @@ def test_each_call_is_bought_and_its_tokens_written_down() -> None:
     put(ProcessorIO(talk("Hello.").vcons, lent(account)))
     [(buyer, usage)] = account.used
     assert (buyer.processor, usage) == ("asker", Usage("openai", "gpt-4.1-mini", input_tokens=20, output_tokens=3))
+
+
+def test_a_service_that_tells_no_usage_is_put_down_with_an_estimate(service: Service) -> None:
+    answer = completion("All is well.")
+    assert isinstance(answer.body, dict)
+    del answer.body["usage"]
+    service.next.append(answer)
+    account = Account()
+    put(ProcessorIO(talk("Hello.").vcons, lent(account)))
+    [(_, usage)] = account.used
+    assert (usage.input_tokens > 50, usage.output_tokens) == (True, 5)
 
 
 def test_an_equal_question_is_paid_for_once(service: Service) -> None:

@@ -9,6 +9,7 @@ they are about what somebody said.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
@@ -19,6 +20,9 @@ from pydantic import AfterValidator
 from vcon_platform.processors.base import PermanentError
 
 _FENCE = re.compile(r"\s*```[A-Za-z0-9_-]*[ \t]*\r?\n(.*?)\r?\n?```\s*", re.DOTALL)
+_BLOCK = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n?```", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
+"""What some models think before they answer, where their server leaves it in the answer."""
 _SLOW = "an expression can take for ever"
 _ELSEWHERE = "write it out, or use $defs"
 _REFUSED: dict[str, tuple[type, str]] = {
@@ -49,9 +53,15 @@ def choice(reply: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
 
 
 def text_of(reply: Mapping[str, Any]) -> str:
-    """What was answered, empty if nothing."""
+    """What was answered, without what the model thought before; empty if nothing."""
     content = choice(reply)[0].get("content")
-    return content if isinstance(content, str) else ""
+    if isinstance(content, list):  # some servers give it in pieces
+        texts = [piece.get("text") for piece in content if isinstance(piece, dict)]
+        content = "".join(text for text in texts if isinstance(text, str))
+    if not isinstance(content, str):
+        return ""
+    thought = _THOUGHT.match(content)
+    return content[thought.end() :] if thought else content
 
 
 def tokens_of(reply: Mapping[str, Any]) -> dict[str, int]:
@@ -89,10 +99,14 @@ def unfenced(text: str) -> str:
 
 
 def json_in(text: str) -> Any:
-    """The JSON value that a text is. Raises :class:`Malformed`."""
+    """The JSON value that a text is, or that the one code block in it is. Raises :class:`Malformed`."""
     try:
         return orjson.loads(unfenced(text))
     except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
+        blocks = _BLOCK.findall(text)
+        if len(blocks) == 1:
+            with contextlib.suppress(orjson.JSONDecodeError, UnicodeEncodeError):
+                return orjson.loads(blocks[0])
         raise Malformed(f"it is no JSON ({error})", f"it is no JSON ({look(text)})") from None
 
 

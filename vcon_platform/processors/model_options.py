@@ -120,6 +120,15 @@ class ModelOptions(ProcessorOptions):
         description="Further members of the request, as the service documents them: reasoning_effort, verbosity, "
         "seed, top_p.",
     )
+    answer_timeout: float | None = Field(
+        default=None,
+        ge=1,
+        le=3600,
+        title="Time for an answer",
+        description="Seconds that one answer may take, 120 if unset; then the question is put again later. A model on "
+        "a small machine of your own may need more.",
+        json_schema_extra={"unit": "seconds"},
+    )
     only_if: OnlyIf | None = Field(
         default=None,
         title="Only if",

@@ -292,17 +292,23 @@ class _Asker:
         digest = hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
         def call() -> tuple[dict[str, Any], Usage]:
-            reply = shared_calls().create(request, self.service, seconds=self.io.context.remaining())
-            tokens = tokens_of(reply)
-            return reply, Usage(
-                self.service.usage_name,
-                self.options.model,
-                input_tokens=tokens.get("prompt_tokens", 0),
-                output_tokens=tokens.get("completion_tokens", 0),
-            )
+            left, most = self.io.context.remaining(), self.options.answer_timeout
+            reply = shared_calls().create(request, self.service, seconds=left, most=most)
+            return reply, self._usage(request, reply)
 
         bought: dict[str, Any] = self.io.buy(self.processor, (digest, self.service.identity), call)
         return bought
+
+    def _usage(self, request: dict[str, Any], reply: dict[str, Any]) -> Usage:
+        """As the service says; where it does not, as it is estimated, so that a budget holds."""
+        tokens = tokens_of(reply)
+        read, written = tokens.get("prompt_tokens"), tokens.get("completion_tokens")
+        return Usage(
+            self.service.usage_name,
+            self.options.model,
+            input_tokens=sum(estimate(each["content"]) for each in request["messages"]) if read is None else read,
+            output_tokens=estimate(text_of(reply)) if written is None else written,
+        )
 
     def _value(self, reply: dict[str, Any], check: Check | None) -> Any:
         """Raises Malformed, PermanentError."""
@@ -334,7 +340,7 @@ class _Asker:
             "temperature": self.options.temperature,
             **self.options.additional,
         }
-        if self.schema is not None:
+        if self.schema is not None and self.schema.get("type") == "object":  # services know no others
             wanted = {"name": "answer", "strict": is_strict(self.schema), "schema": dict(self.schema)}
             request["response_format"] = {"type": "json_schema", "json_schema": wanted}
         elif self.json_response:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import openai
 
 SECONDS = 120.0
-"""For one answer."""
+"""For one answer, where nothing else is said."""
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 """Newer models know this by another name."""
 _OPTIONAL = ("temperature",)
@@ -74,15 +74,23 @@ class ChatCompletions:
         self._lock = threading.Lock()
 
     def create(
-        self, request: Mapping[str, Any], service: ChatService, *, seconds: float | None = None
+        self,
+        request: Mapping[str, Any],
+        service: ChatService,
+        *,
+        seconds: float | None = None,
+        most: float | None = None,
     ) -> dict[str, Any]:
-        """The completion object. Members of ``request`` that the SDK does not know are sent as they are. Raises
-        TransientError or PermanentError, :class:`TooLong` among them."""
+        """The completion object. Members of ``request`` that the SDK does not know are sent as they are. It is waited
+        for ``most`` seconds (unset: :data:`SECONDS`), and no longer than ``seconds``, which are left for the
+        conversation. Raises TransientError or PermanentError, :class:`TooLong` among them."""
+        limit = SECONDS if most is None else most
+        timeout = limit if seconds is None else max(0.1, min(seconds, limit))
         client = self.client(service)
         model = service.identity, str(request["model"])
         for _ in range(2 + len(_RENAMED) + len(_OPTIONAL) + 1):
             refused = self._refused.get(model, frozenset())
-            unknown = self._ask(client, _without(request, refused), service, seconds)
+            unknown = self._ask(client, _without(request, refused), service, timeout)
             if isinstance(unknown, dict):
                 return unknown
             if unknown in refused:
@@ -113,12 +121,11 @@ class ChatCompletions:
 
     @staticmethod
     def _ask(
-        client: openai.OpenAI, request: dict[str, Any], service: ChatService, seconds: float | None
+        client: openai.OpenAI, request: dict[str, Any], service: ChatService, timeout: float
     ) -> dict[str, Any] | str:
         """The completion, or the name of the argument that the model does not take."""
         import openai
 
-        timeout = SECONDS if seconds is None else max(0.1, min(seconds, SECONDS))
         name = service.name
         known = {key: value for key, value in request.items() if key in (*_OURS, *_RENAMED.values())}
         other = {key: value for key, value in request.items() if key not in known}
