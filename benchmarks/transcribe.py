@@ -42,9 +42,9 @@ def repeated(minutes: float) -> bytes:
 def measure(recording: bytes) -> dict[str, Any]:
     """Hear one recording twice: the first time loads the model."""
     from vcon_platform.processors.audio import decode
-    from vcon_platform.processors.speech import engine_named
+    from vcon_platform.processors.speech_local import local_engine
 
-    engine = engine_named("local")
+    engine = local_engine()
     began = time.perf_counter()
     duration = decode(recording).duration
     decoded = time.perf_counter() - began

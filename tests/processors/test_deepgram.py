@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from tests.fakes.deepgram import KEY, fake_deepgram, refusal
 from tests.fakes.services import Answer, Service
 from tests.processors.support import ResultsInMemory, document, io_of, recording
-from vcon_platform.processors import deepgram_calls
 from vcon_platform.processors.base import NotApplicable, PermanentError, ProcessorIO, TransientError
 from vcon_platform.processors.deepgram import Deepgram, DeepgramOptions
 from vcon_platform.processors.references import NotConfigured
@@ -162,11 +161,10 @@ def test_what_the_service_asks_to_wait_is_told(service: Service) -> None:
     assert raised.value.retry_after == 7
 
 
-def test_a_service_that_does_not_answer_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deepgram_calls, "SECONDS", 0.3)
+def test_a_service_that_does_not_answer_is_given_up(service: Service) -> None:
     service.next.append(Answer(silent=True))
     with pytest.raises(TransientError, match=r"did not answer within 0\.3 s"):
-        run()
+        run(answer_within=0.3)
 
 
 def test_a_service_that_is_down_may_come_back(monkeypatch: pytest.MonkeyPatch) -> None:

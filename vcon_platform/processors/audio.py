@@ -1,8 +1,12 @@
 """Recorded bytes become samples: 16 kHz, 16 bit, one array per channel.
 
 Belongs here: which kinds of recording are read, the limits, and one sentence for everything that can be wrong with
-one. Not here: which demuxer reads which first bytes (``vcon/probe.py``), what is said in it (``speech.py``), or whose
-channel is whose (``transcribe.py``).
+one. Not here: which demuxer reads which first bytes (``vcon/probe.py``), cutting into pieces (``audio_pieces.py``),
+what is said in it (``speech.py``), or whose channel is whose (``speech_voices.py``).
+
+A recording is decoded block by block: whoever listens to it piece by piece needs memory for a piece, not for four
+hours. What must be known of the whole beforehand (how long it is, whether two channels carry one sound) costs a pass
+of its own, :func:`survey`, a hundredth of what listening costs.
 
 Recordings come from outside, so nothing about them is believed. The kind is told by the first bytes and the demuxer
 of exactly that kind is used, never FFmpeg's guess: a playlist that calls itself audio would otherwise make FFmpeg
@@ -31,7 +35,7 @@ MAX_BYTES = 512 * 1024 * 1024
 """Largest recording read. A stereo hour of 8 kHz G.711 has 58 MB."""
 
 MAX_SECONDS = 4 * 3600.0
-"""Longest recording read. Four stereo hours are 0.9 GB of samples: the memory one conversation may cost."""
+"""Longest recording read. Decoded at once, four stereo hours are 0.9 GB of samples; in pieces they are none."""
 
 MAX_CHANNELS = 2
 """Most channels read. More would need more memory than ``MAX_SECONDS`` promises."""
@@ -54,12 +58,45 @@ class Audio:
         return len(self.channels[0]) / SAMPLE_RATE
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What is known of a recording once all of it was decoded: ``channels`` that differ, ``duration`` in seconds."""
+
+    channels: int
+    duration: float
+
+
 def decode(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Audio:
-    """Decode a recording: WAV (also G.711 and GSM), MP3, Ogg, FLAC, M4A/MP4, WebM, AMR, AU, AIFF.
+    """Decode a recording at once: WAV (also G.711 and GSM), MP3, Ogg, FLAC, M4A/MP4, WebM, AMR, AU, AIFF.
 
     A recording that breaks off is decoded up to there. Raises :class:`AudioError` for everything that is not
     audio, or more of it than is read.
     """
+    import numpy as np
+
+    buffers: list[bytearray] = []
+    comparison = _Comparison()
+    for block in blocks(data, max_seconds=max_seconds):
+        buffers = buffers or [bytearray() for _ in block]
+        comparison.add(block)
+        for buffer, samples in zip(buffers, block, strict=True):
+            buffer += samples.tobytes()
+    channels = tuple(np.frombuffer(buffer, dtype=np.int16) for buffer in buffers or [bytearray()])
+    return Audio(channels[:1] if comparison.same else channels)
+
+
+def survey(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Sound:
+    """Decode a recording and keep nothing of it but what it is. Raises :class:`AudioError` as :func:`decode` does."""
+    comparison, count, length = _Comparison(), 1, 0
+    for block in blocks(data, max_seconds=max_seconds):
+        comparison.add(block)
+        count, length = len(block), length + len(block[0])
+    return Sound(1 if comparison.same else count, length / SAMPLE_RATE)
+
+
+def blocks(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Iterator[tuple[NDArray[np.int16], ...]]:
+    """The recording's samples in order, a few thousand at a time, one array per channel of the file. Raises
+    :class:`AudioError` as :func:`decode` does, at the latest when all has been taken."""
     if not data:
         raise AudioError("it is empty")
     if len(data) > MAX_BYTES:
@@ -68,16 +105,15 @@ def decode(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Audio:
     if kind is None:
         raise AudioError("its first bytes are those of no audio format that is read here")
     try:
-        return _decode(data, kind, max_seconds)
+        yield from _decoded(data, kind, max_seconds)
     except AudioError:
         raise
     except Exception:  # whatever FFmpeg's binding raises: nothing of it is fit to be shown
         raise AudioError(f"its first bytes say {kind}, but what follows is damaged") from None
 
 
-def _decode(data: bytes, kind: str, max_seconds: float) -> Audio:
+def _decoded(data: bytes, kind: str, max_seconds: float) -> Iterator[tuple[NDArray[np.int16], ...]]:
     import av
-    import numpy as np
 
     # The samples come from memory, so no protocol is needed and none is allowed: not even a container that
     # points elsewhere can make FFmpeg open anything.
@@ -94,15 +130,13 @@ def _decode(data: bytes, kind: str, max_seconds: float) -> Audio:
         if not 4_000 <= rate <= 384_000:
             raise AudioError(f"its sample rate of {rate} Hz is not one of speech")
         resampler = av.AudioResampler(format="s16p", layout="stereo" if count == 2 else "mono", rate=SAMPLE_RATE)
-        buffers = [bytearray() for _ in range(count)]
-        limit = int(max_seconds * SAMPLE_RATE) * 2
+        left = int(max_seconds * SAMPLE_RATE)
         for frame in _resampled(container, stream, resampler):
-            for buffer, samples in zip(buffers, frame.to_ndarray(), strict=True):
-                buffer += samples.tobytes()
-            if len(buffers[0]) > limit:
+            samples = frame.to_ndarray()
+            left -= samples.shape[1]
+            if left < 0:
                 raise AudioError(f"it is longer than {max_seconds / 3600:g} hours")
-    channels = tuple(np.frombuffer(buffer, dtype=np.int16) for buffer in buffers)
-    return Audio(channels[:1] if count == 2 and _same_sound(*channels) else channels)
+            yield tuple(samples)
 
 
 def _resampled(container: Any, stream: Any, resampler: Any) -> Iterator[Any]:
@@ -132,14 +166,25 @@ def _resampled(container: Any, stream: Any, resampler: Any) -> Iterator[Any]:
     yield from resampler.resample(None)
 
 
-def _same_sound(left: NDArray[np.int16], right: NDArray[np.int16]) -> bool:
-    """True if both channels carry one signal, up to what a lossy codec changes (2 % of the loudness)."""
-    import numpy as np
+class _Comparison:
+    """Whether two channels carry one signal, up to what a lossy codec changes (2 % of the loudness)."""
 
-    difference = loudness = 0
-    for start in range(0, len(left), 1 << 20):  # in pieces: the wider integers need four times the memory
-        a = left[start : start + (1 << 20)].astype(np.int32)
-        b = right[start : start + (1 << 20)].astype(np.int32)
-        difference += int(np.abs(a - b).sum())
-        loudness += int(np.abs(a).sum() + np.abs(b).sum()) // 2
-    return difference * 50 <= loudness
+    def __init__(self) -> None:
+        self._difference = self._loudness = 0
+        self._two = False
+
+    def add(self, block: tuple[NDArray[np.int16], ...]) -> None:
+        """Look at the next samples."""
+        import numpy as np
+
+        if len(block) != 2:
+            return
+        self._two = True
+        left, right = block[0].astype(np.int32), block[1].astype(np.int32)
+        self._difference += int(np.abs(left - right).sum())
+        self._loudness += int(np.abs(left).sum() + np.abs(right).sum()) // 2
+
+    @property
+    def same(self) -> bool:
+        """True if they did so far; two silent channels do."""
+        return self._two and self._difference * 50 <= self._loudness

@@ -10,16 +10,19 @@ Deepgram's speaker numbers count voices and are taken for no party's index (``vc
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from vcon_platform.processors.base import Effects, NotApplicable, Processor, ProcessorIO, ProcessorOptions
-from vcon_platform.processors.deepgram_calls import Listening
+from vcon_platform.processors.base import Effects, NotApplicable, Processor, ProcessorIO, ProcessorOptions, Usage
+from vcon_platform.processors.deepgram_calls import SECONDS, seconds_used, shared_listening
 from vcon_platform.processors.dialog_choice import InputDialogs, chosen
-from vcon_platform.processors.recordings import own_hash, reading, recordings
+from vcon_platform.processors.recordings import long_enough, reading, recording_of, recordings
 from vcon_platform.processors.references import needed, reference, value_of
+from vcon_platform.processors.speech import AUTO, within
+from vcon_platform.processors.speech_engines import shareable_url
 from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.pieces import confidence, objects
 
 Scalar = str | bool | int | float
 _REFUSED = ("callback", "callback_method", "tag")
@@ -42,7 +45,7 @@ class DeepgramOptions(ProcessorOptions):
         default="en",
         pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$",
         title="Language",
-        description="What is spoken, e.g. en, en-GB, de, multi.",
+        description="What is spoken, e.g. en, en-GB, de, multi; auto: Deepgram finds it out.",
     )
     input_dialogs: InputDialogs = Field(
         default="0:",
@@ -65,6 +68,32 @@ class DeepgramOptions(ProcessorOptions):
         title="Additional options",
         description="Further query parameters of Deepgram's /v1/listen, e.g. keyterm, numerals, utterances.",
     )
+    minimum_duration: float = Field(
+        default=0.0,
+        ge=0,
+        title="Least length",
+        description="Seconds that a recording must last; shorter ones are passed over.",
+    )
+    minimum_confidence: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Least confidence",
+        description="From 0 to 1: a reply whose transcript Deepgram is less sure of is not written.",
+    )
+    send: Literal["bytes", "url"] = Field(
+        default="bytes",
+        title="Send",
+        description="The bytes, or the address of a recording that is kept outside, if its host is one of "
+        "VCON_SPEECH_URL_HOSTS; else the bytes.",
+    )
+    answer_within: float = Field(
+        default=SECONDS,
+        gt=0,
+        le=3600,
+        title="Answer within",
+        description="Seconds that one request may take; then it is tried again later.",
+    )
     api_key: Annotated[str, AfterValidator(reference("DEEPGRAM_"))] = Field(
         default="env:DEEPGRAM_KEY",
         title="Key",
@@ -81,46 +110,42 @@ class DeepgramOptions(ProcessorOptions):
     @property
     def wanted(self) -> dict[str, Any]:
         """The query parameters of a request."""
+        language = {"detect_language": True} if self.language == AUTO else {"language": self.language}
         switches = {name: getattr(self, name) for name in _OWN[2:]}
-        query = {"model": self.model, "language": self.language, **switches, **self.additional}
-        return {name: _text(value) for name, value in query.items()}
-
-
-def _text(value: Any) -> Any:
-    """As a query has it: true and false in small letters, a list as one parameter for each."""
-    if isinstance(value, tuple | list):
-        return [_text(item) for item in value]
-    return str(value).lower() if isinstance(value, bool) else value
+        return {"model": self.model, **language, **switches, **self.additional}
 
 
 class Deepgram(Processor[DeepgramOptions]):
     """Speech to text by Deepgram."""
 
     name = "deepgram"
-    version = "1.0.0"
+    version = "1.1.0"
     title = "Transcribe with Deepgram"
     description = (
         "Speech to text by Deepgram: adds its whole reply as one analysis of type transcript per recording. A "
         "recording that has one already is passed over."
     )
-    effects = Effects(costs=True, network=True, changes=True)
+    effects = Effects(costs=True, network=True, changes=True, purpose="transcription")
     options = DeepgramOptions
     pool = "deepgram"
 
-    def __init__(self) -> None:
-        self._listening = Listening()
-
     def process(self, io: ProcessorIO, options: DeepgramOptions) -> ProcessorIO:
-        """Raises NotApplicable where there is no recording, or each has Deepgram's transcript; NotConfigured without a
-        key; and what the call raises. Nothing is written unless every recording could be heard."""
+        """Raises NotApplicable where there is no recording to write a reply of, and why; NotConfigured without a key;
+        and what the call raises. Nothing is written unless every recording could be heard."""
         wanted = list(recordings(io.vcon, chosen(options.input_dialogs, len(io.vcon.dialog))))
         if not wanted:
             raise NotApplicable("no recording to transcribe")
         wanted = [(index, dialog) for index, dialog in wanted if not _has_one(io.vcon, index)]
         if not wanted:
             raise NotApplicable("every recording has Deepgram's transcript already")
+        wanted = [each for each in wanted if long_enough(io.context.media, *each, options.minimum_duration)]
+        if not wanted:
+            raise NotApplicable(f"no recording lasts {options.minimum_duration:g} s or longer")
         key = needed(options.api_key, "Deepgram", "api_key")
         replies = [(index, self._hear(io, index, dialog, options, key)) for index, dialog in wanted]
+        replies = [(index, reply) for index, reply in replies if _sure(reply) >= options.minimum_confidence]
+        if not replies:
+            raise NotApplicable(f"no transcript has a confidence of {options.minimum_confidence:g} or more")
         for index, reply in replies:
             io.vcon.append("analysis", _analysis(index, reply))
         return io
@@ -128,23 +153,32 @@ class Deepgram(Processor[DeepgramOptions]):
     def _hear(
         self, io: ProcessorIO, index: int, dialog: dict[str, Any], options: DeepgramOptions, key: str
     ) -> dict[str, Any]:
-        media, base_url = io.context.media, value_of(options.base_url)
-
-        def compute() -> dict[str, Any]:
-            return self._listening.listen(
-                media.body(dialog),
-                options.wanted,
-                key=key,
-                base_url=base_url,
-                where=f"recording of dialog {index}",
-                seconds=io.context.remaining(),
-            )
-
+        base_url = value_of(options.base_url)
+        url = shareable_url(dialog) if options.send == "url" else None
         with reading(index):
+            recording = recording_of(io, self, index, dialog, url=url)
+
+            def call() -> tuple[Any, Usage]:
+                reply = shared_listening().listen(
+                    recording.url or recording.read(),
+                    options.wanted,
+                    key=key,
+                    base_url=base_url,
+                    where=recording.where,
+                    seconds=within(options.answer_within, recording.seconds()),
+                )
+                return reply, Usage("deepgram", options.model, seconds=seconds_used(reply))
+
             query = json.dumps(options.wanted, sort_keys=True)
-            parts = (own_hash(media, dialog), self.name, self.version, query, base_url or "")
-            reply: dict[str, Any] = io.context.results.get_or_compute(parts, compute)
+            reply: dict[str, Any] = recording.buy((query, base_url or ""), call)
         return reply
+
+
+def _sure(reply: dict[str, Any]) -> float:
+    """How sure Deepgram is of the channel that it is least sure of; quite, where it does not say, and of silence."""
+    best = [next(iter(objects(channel.get("alternatives"))), {}) for channel in objects(reply["results"]["channels"])]
+    told = [confidence(each.get("confidence")) for each in best if each.get("transcript")]
+    return min((each for each in told if each is not None), default=1.0)
 
 
 def _has_one(vcon: Vcon, dialog: int) -> bool:

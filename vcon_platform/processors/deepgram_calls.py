@@ -1,10 +1,10 @@
 """One call of Deepgram's prerecorded endpoint, and what each of its failures means.
 
-Belongs here: the client, its address and key, faults. Not here: which recordings are sent and what becomes of the
-answer (``deepgram.py``).
+Belongs here: the client, its address and key, faults. Not here: which recordings are sent, as bytes or by their
+address, and what becomes of the answer (``deepgram.py``, ``speech_deepgram.py``).
 
 The SDK's own retries are off: the engine retries, knows the limits, and writes it down. Of an error only status and
-code are told. Addresses of recordings are never given away: the bytes are sent.
+code are told. The bytes go out in one piece: of a stream, a second attempt would send nothing.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vcon_platform.processors.base import PermanentError, ProcessorError, TransientError
 from vcon_platform.processors.retry_after import seconds_in
+from vcon_platform.vcon.pieces import number, objects
 
 if TYPE_CHECKING:
     from deepgram import DeepgramClient
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 
 SECONDS = 300.0
 """For one recording: Deepgram answers within minutes or not at all."""
+
+
+@lru_cache(maxsize=1)
+def shared_listening() -> Listening:
+    """The clients of this process: connections are kept whichever processor asks."""
+    return Listening()
 
 
 class Listening:
@@ -34,30 +42,35 @@ class Listening:
 
     def listen(
         self,
-        audio: bytes,
+        source: bytes | str,
         wanted: Mapping[str, Any],
         *,
         key: str,
         base_url: str | None,
         where: str,
-        seconds: float | None = None,
+        seconds: float,
     ) -> dict[str, Any]:
-        """The whole reply. ``where`` names the recording in messages. Raises TransientError or PermanentError."""
+        """The whole reply. ``source``: the recording's bytes, or the address from which Deepgram is to fetch it.
+        ``where`` names the recording in messages; ``seconds``: how long the answer may take. Raises TransientError or
+        PermanentError."""
         import httpx
         from deepgram.core.api_error import ApiError
         from deepgram.core.parse_error import ParsingError
 
-        timeout = SECONDS if seconds is None else max(0.1, min(seconds, SECONDS))
-        options: Any = {"timeout": timeout, "max_retries": 0, "additional_query_parameters": dict(wanted)}
+        options: Any = {"timeout": seconds, "max_retries": 0, "additional_query_parameters": _listed(wanted)}
         try:
             media = self._client(key, base_url).listen.v1.media.with_raw_response
-            reply = media.transcribe_file(request=audio, request_options=options)
+            reply = (
+                media.transcribe_url(url=source, request_options=options)
+                if isinstance(source, str)
+                else media.transcribe_file(request=source, request_options=options)
+            )
         except ApiError as error:
             raise _fault(error, where) from None
         except ParsingError:
             raise TransientError(f"{where}: Deepgram's answer is no transcription") from None
         except httpx.TimeoutException:
-            raise TransientError(f"{where}: Deepgram did not answer within {timeout:g} s") from None
+            raise TransientError(f"{where}: Deepgram did not answer within {seconds:g} s") from None
         except httpx.HTTPError as error:
             kind = type(error).__name__
             raise TransientError(f"{where}: Deepgram cannot be reached, or the connection broke ({kind})") from None
@@ -86,6 +99,25 @@ class Listening:
             return self._clients[key, base_url]
 
 
+def _listed(query: Mapping[str, Any]) -> dict[str, Any]:
+    """As a query has it: true and false in small letters, a list as one parameter for each."""
+    return {name: _text(value) for name, value in query.items()}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_text(item) for item in value]
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def seconds_used(reply: Mapping[str, Any]) -> float:
+    """Seconds of audio that are paid for: each channel's, where they were heard one by one."""
+    metadata = reply.get("metadata")
+    told = metadata if isinstance(metadata, dict) else {}
+    channels = max(1, len(objects(reply["results"]["channels"])))
+    return round((number(told.get("duration")) or 0.0) * channels, 3)
+
+
 def _fault(error: ApiError, where: str) -> ProcessorError:
     status = error.status_code or 0
     code = error.body.get("err_code") if isinstance(error.body, dict) else None
@@ -101,6 +133,11 @@ def _fault(error: ApiError, where: str) -> ProcessorError:
     if status in (408, 409, 425, 429) or status >= 500:
         return TransientError(
             f"{where}: Deepgram cannot answer just now ({told})", retry_after=seconds_in(error.headers or {})
+        )
+    if code == "REMOTE_CONTENT_ERROR":
+        return PermanentError(
+            f"{where}: Deepgram cannot fetch it from its address ({told}); check that the address still holds, or set "
+            "send to bytes"
         )
     if status == 413:
         return PermanentError(f"{where} is too large for Deepgram ({told})")

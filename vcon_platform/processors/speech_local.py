@@ -1,38 +1,36 @@
 """Speech to text on this machine: Whisper by faster-whisper, with weights that came as a Python package.
 
-Belongs here: checking and loading the weights, cutting long audio, Whisper's settings. Not here: decoding
-(``audio.py``), the result's shape (``speech.py``).
+Belongs here: checking and loading the weights, Whisper's settings. Not here: decoding and cutting (``audio.py``,
+``audio_pieces.py``), the result's shape (``speech.py``).
 
 - The weights are a third party's upload, so their SHA-256 is checked before they are loaded; nothing is ever
-  downloaded. ``VCON_WHISPER_MODEL_PATH`` names the folder of another model (CTranslate2 format), which is the
-  operator's to trust; it is a setting and no option, because a pipeline definition must not name files.
+  downloaded. Settings name the folder of another model, or of several (CTranslate2 format), which are the operator's
+  to trust (``speech_settings.py``).
 - One pass per channel: two people on two channels are told apart without guessing.
 - Whisper's sampling at higher temperatures is off: the same audio gives the same words.
 - Audio goes in by pieces of two minutes at most, cut where it is quietest: what Whisper computes before it begins to
-  listen takes some 50 MB for every minute given to it at once.
+  listen takes some 50 MB for every minute given to it at once. Of a recording only the piece at hand is decoded.
+- As many recordings are heard at once as the processor has room for; whoever waits for their turn holds no audio.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib.metadata import version as installed_version
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from threading import BoundedSemaphore, Lock
+from typing import Any
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from vcon_platform.processors.audio import SAMPLE_RATE, decode
-from vcon_platform.processors.base import PermanentError
-from vcon_platform.processors.speech import Segment, SpokenWord, Transcription
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from vcon_platform.processors.audio import survey
+from vcon_platform.processors.audio_pieces import AudioPiece, pieces
+from vcon_platform.processors.base import PermanentError, Usage
+from vcon_platform.processors.references import NotConfigured
+from vcon_platform.processors.speech import AUTO, Recording, Segment, SpokenWord, Transcription, in_time_order, now
+from vcon_platform.processors.speech_settings import SpeechSettings
 
 SHIPPED_MODEL = "tiny.en"
 SHIPPED_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
@@ -49,27 +47,40 @@ PAUSE_SECONDS = 0.8
 """A longer pause ends a segment. Whisper glues speech together across pauses of any length, and on a channel of its
 own a pause is where the other party speaks; most pauses within one's turn are shorter."""
 
+THREADS = 4
+"""Of a processor that one recording may keep busy."""
+
 SETTINGS_VERSION = "1"
 """Raise it when settings in this file change the text, so that results kept from before are not taken."""
-
-
-class SpeechSettings(BaseSettings):
-    """What an operator may set for the local engine."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True)
-
-    model_path: Path | None = Field(
-        default=None,
-        alias="VCON_WHISPER_MODEL_PATH",
-        title="Whisper model",
-        description="Folder of a Whisper model in CTranslate2 format. Unset: tiny.en, which is installed with us.",
-    )
 
 
 @cache
 def local_engine() -> LocalEngine:
     """The process's engine, by the settings of its first use."""
-    return LocalEngine(SpeechSettings().model_path)
+    settings = SpeechSettings()
+    return LocalEngine(settings.model_path, settings=settings)
+
+
+@cache
+def model_engine(model: str) -> LocalEngine:
+    """The engine ``faster_whisper`` with a model of the operator's: the folder of that name in ``VCON_WHISPER_MODELS``;
+    empty: ``VCON_WHISPER_MODEL_PATH``. Raises NotConfigured."""
+    settings = SpeechSettings()
+    if not model:
+        if settings.model_path is None:
+            raise NotConfigured(
+                "faster_whisper is not configured: set VCON_WHISPER_MODEL_PATH to the folder of a Whisper model, or "
+                "VCON_WHISPER_MODELS to a folder of models and the option model to the name of one"
+            )
+        return LocalEngine(settings.model_path, name="faster_whisper", settings=settings)
+    if settings.models is None:
+        raise NotConfigured(
+            "faster_whisper is not configured: set VCON_WHISPER_MODELS to the folder that holds the models"
+        )
+    folder = settings.models / model
+    if not (folder / "model.bin").is_file():
+        raise NotConfigured(f"there is no Whisper model {model!r} in VCON_WHISPER_MODELS: it has no such folder")
+    return LocalEngine(folder, name="faster_whisper", settings=settings)
 
 
 class LocalEngine:
@@ -79,12 +90,16 @@ class LocalEngine:
     once, whichever thread comes first.
     """
 
-    name = "local"
     vendor = "faster-whisper"
 
-    def __init__(self, model_path: Path | None = None) -> None:
+    def __init__(
+        self, model_path: Path | None = None, *, name: str = "local", settings: SpeechSettings | None = None
+    ) -> None:
+        self.name = name
         self._path = model_path
+        self._settings = settings or SpeechSettings()
         self._loading = Lock()
+        self._turns = BoundedSemaphore(_at_once())
         self._loaded: Any = None
 
     @property
@@ -93,35 +108,50 @@ class LocalEngine:
 
     @cached_property
     def version(self) -> str:
-        """faster-whisper's version, our settings' version, and which weights."""
+        """faster-whisper's version, our settings' version, which weights, and how they are computed with."""
         weights = SHIPPED_SHA256 if self._path is None else _sha256(self._path / "model.bin")
-        return f"{installed_version('faster-whisper')}+{SETTINGS_VERSION}.{weights[:12]}"
+        usual = SpeechSettings.model_fields["compute_type"].default
+        computed = "" if self._settings.compute_type == usual else f".{self._settings.compute_type}"
+        return f"{installed_version('faster-whisper')}+{SETTINGS_VERSION}.{weights[:12]}{computed}"
 
-    def transcribe(self, recording: bytes, *, language: str) -> Transcription:
-        audio = decode(recording)
+    def hear(self, recording: Recording, language: str, *, mix: bool = False) -> Transcription:
+        def call() -> tuple[Any, Usage]:
+            with self._turns:
+                heard = self.transcribe(recording.read(), language=language, mix=mix)
+            return replace(heard, processed_at=now()).to_json(), Usage("local", self.model, seconds=heard.duration)
+
+        how = "mixed" if mix else "channels"
+        return Transcription.from_json(recording.buy((self.vendor, self.model, self.version, language, how), call))
+
+    def transcribe(self, recording: bytes, *, language: str, mix: bool = False) -> Transcription:
+        """Hear these bytes now. ``language``: as :meth:`hear` has it; ``mix``: the channels as one. Raises AudioError
+        and PermanentError."""
+        sound = survey(recording)
         model = self._model()
-        if language != "en" and not model.model.is_multilingual:
+        if language not in ("en", AUTO) and not model.model.is_multilingual:
             raise PermanentError(
                 f"the local model {self.model} knows English only, and language is {language!r}: set language to en, "
                 "or VCON_WHISPER_MODEL_PATH to a multilingual model"
             )
-        segments = [
-            segment
-            for channel, samples in enumerate(audio.channels)
-            for segment in _hear(model, samples, channel, language)
-        ]
-        segments.sort(key=lambda segment: (segment.start, segment.channel))
+        spoken = language if language != AUTO else None if model.model.is_multilingual else "en"
+        segments: list[Segment] = []
+        for piece in pieces(recording, sound, longest=PIECE_SECONDS, search=SEARCH_SECONDS, mix=mix):
+            if piece.silent:
+                continue
+            found, detected = _hear(model, piece, spoken)
+            segments += found
+            spoken = spoken or detected
         return Transcription(
-            language=language,
-            duration=round(audio.duration, 3),
-            channels=len(audio.channels),
-            segments=tuple(segments),
+            language=spoken or "",
+            duration=round(sound.duration, 3),
+            channels=1 if mix else sound.channels,
+            segments=in_time_order(segments),
         )
 
     def _model(self) -> Any:
         with self._loading:
             if self._loaded is None:
-                self._loaded = _load(self._path)
+                self._loaded = _load(self._path, self._settings)
             return self._loaded
 
 
@@ -152,68 +182,61 @@ def _shipped_model() -> Path:
     return folder
 
 
-def _load(path: Path | None) -> Any:
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _at_once() -> int:
+    """Recordings that are heard at once. A small model gains little beyond four threads; more cores serve more
+    conversations side by side instead."""
+    return min(4, max(1, _cores() // THREADS))
+
+
+def _load(path: Path | None, settings: SpeechSettings) -> Any:
     folder = _shipped_model() if path is None else path
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the import: it would look for missing files on the network
     from faster_whisper import WhisperModel
 
-    # A small model gains little beyond four threads; more cores serve more conversations side by side instead.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = min(4, cores)
     try:
         return WhisperModel(
             str(folder),
-            device="cpu",
-            compute_type="int8",
-            cpu_threads=threads,
-            num_workers=min(4, max(1, cores // threads)),
+            device=settings.device,
+            compute_type=settings.compute_type,
+            cpu_threads=min(THREADS, _cores()),
+            num_workers=_at_once(),
             local_files_only=True,
         )
     except (RuntimeError, ValueError, OSError):
         raise PermanentError(
-            "the Whisper model cannot be loaded: check that VCON_WHISPER_MODEL_PATH names a folder with model.bin, "
-            "config.json, tokenizer.json and vocabulary, in CTranslate2 format"
+            "the Whisper model cannot be loaded: check that its folder (VCON_WHISPER_MODEL_PATH, VCON_WHISPER_MODELS) "
+            "has model.bin, config.json, tokenizer.json and vocabulary, in CTranslate2 format, and that "
+            "VCON_WHISPER_DEVICE and VCON_WHISPER_COMPUTE_TYPE are what this machine has"
         ) from None
 
 
-def _pieces(samples: NDArray[np.int16]) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    """(first sample, piece): pieces of at most two minutes, cut at the quietest fifth of a second near their end."""
+def _hear(model: Any, piece: AudioPiece, language: str | None) -> tuple[list[Segment], str]:
+    """What is said in a piece, and in which language."""
     import numpy as np
 
-    longest, search, step = PIECE_SECONDS * SAMPLE_RATE, SEARCH_SECONDS * SAMPLE_RATE, SAMPLE_RATE // 5
-    start = 0
-    while len(samples) - start > longest:
-        tail = samples[start + longest - search : start + longest].astype(np.float32)
-        loudness = np.square(tail).reshape(-1, step).sum(axis=1)
-        cut = start + longest - search + int(loudness.argmin()) * step + step // 2
-        yield start, samples[start:cut]
-        start = cut
-    yield start, samples[start:]
-
-
-def _hear(model: Any, samples: NDArray[np.int16], channel: int, language: str) -> Iterator[Segment]:
-    import numpy as np
-
-    for first, piece in _pieces(samples):
-        if not piece.any():  # digital silence, or nothing at all: Whisper would only be asked to invent something
-            continue
-        found, _ = model.transcribe(
-            piece.astype(np.float32) / 32_768,
-            language=language,
-            beam_size=5,
-            temperature=0.0,
-            word_timestamps=True,
-            vad_filter=True,
-            condition_on_previous_text=False,  # a mistake would otherwise be carried on and repeated
+    found, about = model.transcribe(
+        piece.samples.astype(np.float32) / 32_768,
+        language=language,
+        beam_size=5,
+        temperature=0.0,
+        word_timestamps=True,
+        vad_filter=True,
+        condition_on_previous_text=False,  # a mistake would otherwise be carried on and repeated
+    )
+    segments = [
+        Segment(
+            channel=piece.channel,
+            text="".join(word.word for word in words).strip(),
+            words=tuple(_spoken(words, piece.start)),
         )
-        offset = first / SAMPLE_RATE
-        for part in found:  # lazy: the work is done here
-            for words in _phrases(part.words or ()):
-                yield Segment(
-                    channel=channel,
-                    text="".join(word.word for word in words).strip(),
-                    words=tuple(_spoken(words, offset)),
-                )
+        for part in found  # lazy: the work is done here
+        for words in _phrases(part.words or ())
+    ]
+    return segments, str(about.language)
 
 
 def _phrases(words: Iterable[Any]) -> Iterator[list[Any]]:

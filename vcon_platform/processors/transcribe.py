@@ -1,119 +1,104 @@
 """The processor ``transcribe``: every recording gets a transcript with a time and a confidence for each word.
 
-Belongs here: which dialogs are transcribed, whose channel is whose, the analysis that is written. Not here: how
-speech is heard (``speech.py`` and the engines behind it), or how bytes become samples (``audio.py``).
-
-The analysis' body is WTF-shaped (draft-howe-vcon-wtf-extension), because that is the one published shape with words,
-confidences and speakers that no vendor owns: readers of it need not know which engine heard the call. Two members
-are added to its segments: ``channel``, and ``party`` where the dialog says whose channel it is.
+Belongs here: which dialogs are transcribed, the analyses that are written. Not here: how speech is heard (``speech.py``
+and the engines behind it), whose words they are (``speech_voices.py``), the body (``speech_wtf.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field
-
-from vcon_platform.processors.audio import AudioError
-from vcon_platform.processors.base import (
-    Effects,
-    NotApplicable,
-    PermanentError,
-    Processor,
-    ProcessorContext,
-    ProcessorIO,
-    ProcessorOptions,
-)
-from vcon_platform.processors.recordings import own_hash, reading, recordings
-from vcon_platform.processors.speech import EngineName, Segment, SpeechEngine, Transcription, engine_named
+from vcon_platform.processors.base import Effects, NotApplicable, Processor, ProcessorIO
+from vcon_platform.processors.recordings import long_enough, reading, recording_of, recordings
+from vcon_platform.processors.speech import SpeechEngine, Transcription
+from vcon_platform.processors.speech_engines import LOCAL, engine_for, shareable_url
+from vcon_platform.processors.speech_voices import owners
+from vcon_platform.processors.speech_wtf import wtf_body
+from vcon_platform.processors.transcribe_options import Output, TranscribeOptions
 from vcon_platform.vcon.document import Vcon
-from vcon_platform.vcon.turns import has_transcript, parties_by_channel
+from vcon_platform.vcon.turns import has_transcript
 
-
-class TranscribeOptions(ProcessorOptions):
-    """What ``transcribe`` can be told."""
-
-    engine: EngineName = Field(
-        default="local",
-        title="Engine",
-        description="What listens. local: Whisper on this machine, without network, key or fee.",
-    )
-    language: str = Field(
-        default="en",
-        pattern="^[a-z]{2,3}$",
-        title="Language",
-        description="The language that is spoken, as an ISO 639 code. The model shipped with the platform knows en.",
-    )
-    dialogs: tuple[int, ...] | None = Field(
-        default=None,
-        title="Dialogs",
-        description="Indexes of the dialogs to transcribe. Unset: every recording.",
-    )
-    overwrite: bool = Field(
-        default=False,
-        title="Overwrite",
-        description="True: recordings that have a transcript are transcribed too; one made by this engine and model "
-        "before is replaced. False: they are passed over.",
-    )
+_WRITTEN: dict[Output, tuple[str, str]] = {"transcript": ("transcript", "wtf"), "wtf": ("wtf_transcription", "wtf-1.0")}
+"""Type and schema of each output."""
 
 
 class Transcribe(Processor[TranscribeOptions]):
     """Speech to text for recordings."""
 
     name = "transcribe"
-    version = "1.0.0"
+    version = "1.1.0"
     title = "Transcribe"
     description = (
         "Speech to text: adds one analysis of type transcript per recording, with start, end and confidence of every "
-        "word. Channels are heard one by one and put down to the dialog's parties."
+        "word. Channels are heard one by one and put down to the dialog's parties. On this machine, or by a service."
     )
-    effects = Effects(costs=True, changes=True)
+    effects = Effects(costs=True, network=True, changes=True, purpose="transcription")
     options = TranscribeOptions
 
-    def __init__(self, engine_for: Callable[[EngineName], SpeechEngine] = engine_named) -> None:
+    def __init__(self, engine_for: Callable[[TranscribeOptions], SpeechEngine] = engine_for) -> None:
         self._engine_for = engine_for
 
+    @classmethod
+    def waits(cls, options: TranscribeOptions) -> bool:
+        """On this machine it computes, and waits for nobody."""
+        return options.engine not in LOCAL
+
+    @classmethod
+    def pool_of(cls, options: TranscribeOptions) -> str | None:
+        """Each service's limit is shared with whatever else calls it."""
+        return options.engine if options.engine not in LOCAL else None
+
     def process(self, io: ProcessorIO, options: TranscribeOptions) -> ProcessorIO:
-        """Raises NotApplicable where there is no recording, or each has its transcript; PermanentError naming the
-        dialog whose recording cannot be read. Nothing is written unless every dialog could be heard."""
+        """Raises NotApplicable where there is no recording to write a transcript of, and why; PermanentError naming the
+        dialog whose recording cannot be read; NotConfigured, and what the engine raises. Nothing is written unless
+        every dialog could be heard."""
         wanted = list(recordings(io.vcon, options.dialogs))
         if not wanted:
             raise NotApplicable("no recording to transcribe")
         if not options.overwrite:
-            wanted = [(i, dialog) for i, dialog in wanted if not has_transcript(io.vcon, i)]
+            wanted = [(i, dialog) for i, dialog in wanted if not _has_one(io.vcon, i, options)]
             if not wanted:
                 raise NotApplicable("every recording has a transcript already")
-        engine = self._engine_for(options.engine)
-        heard = [
-            _analysis(index, dialog, engine, *self._hear(io.context, index, dialog, engine, options.language))
-            for index, dialog in wanted
-        ]
-        for analysis in heard:
-            _write(io.vcon, analysis, options)
+        wanted = [each for each in wanted if long_enough(io.context.media, *each, options.minimum_duration)]
+        if not wanted:
+            raise NotApplicable(f"no recording lasts {options.minimum_duration:g} s or longer")
+        engine = self._engine_for(options)
+        heard = [(index, dialog, self._hear(io, index, dialog, engine, options)) for index, dialog in wanted]
+        sure = [each for each in heard if _sure(each[2]) >= options.minimum_confidence]
+        if not sure:
+            raise NotApplicable(f"no transcript has a confidence of {options.minimum_confidence:g} or more")
+        for index, dialog, found in sure:
+            who = owners(found, dialog, options.voices, options.voice_parties)
+            body = wtf_body(found, who, engine, created_at=dialog.get("start"), keep_reply=options.keep_reply)
+            for output in options.outputs:
+                _write(io.vcon, _analysis(output, index, engine, body), options)
         return io
 
     def _hear(
-        self, context: ProcessorContext, index: int, dialog: dict[str, Any], engine: SpeechEngine, language: str
-    ) -> tuple[Transcription, str]:
-        """The transcription, and when it was made: by the result cache, so that the same audio is heard once."""
-
-        def compute() -> dict[str, Any]:
-            audio = context.media.body(dialog)
-            try:
-                found = engine.transcribe(audio, language=language)
-            except AudioError as error:
-                raise PermanentError(
-                    f"recording of dialog {index} cannot be decoded as audio ({error}); "
-                    "replace the recording and re-execute"
-                ) from None
-            return {"transcription": found.to_json(), "processed_at": datetime.now(UTC).isoformat(timespec="seconds")}
-
+        self, io: ProcessorIO, index: int, dialog: dict[str, Any], engine: SpeechEngine, options: TranscribeOptions
+    ) -> Transcription:
+        """The transcription, by the result cache: the same audio is heard once."""
+        url = shareable_url(dialog) if options.send == "url" and options.engine == "deepgram" else None
         with reading(index):
-            key = own_hash(context.media, dialog), self.name, self.version
-            kept = context.results.get_or_compute((*key, engine.name, engine.model, engine.version, language), compute)
-        return Transcription.from_json(kept["transcription"]), kept["processed_at"]
+            recording = recording_of(io, self, index, dialog, url=url)
+            return engine.hear(recording, options.language, mix=options.channels == "mix")
+
+
+def _has_one(vcon: Vcon, index: int, options: TranscribeOptions) -> bool:
+    """Whether a recording has a transcript, whoever made it; where only WTF is asked for, one of that type."""
+    if options.outputs != ("wtf",):
+        return has_transcript(vcon, index)
+    kind, _ = _WRITTEN["wtf"]
+    return any(
+        entry.get("type") == kind and index in (about if isinstance(about := entry.get("dialog"), list) else [about])
+        for entry in vcon.analysis
+    )
+
+
+def _sure(heard: Transcription) -> float:
+    """How sure the engine is; quite, where it does not say, and of silence."""
+    return 1.0 if heard.confidence is None else heard.confidence
 
 
 def _write(vcon: Vcon, analysis: dict[str, Any], options: TranscribeOptions) -> None:
@@ -127,82 +112,15 @@ def _write(vcon: Vcon, analysis: dict[str, Any], options: TranscribeOptions) -> 
     vcon.append("analysis", analysis)
 
 
-def _analysis(
-    index: int, dialog: dict[str, Any], engine: SpeechEngine, heard: Transcription, processed_at: str
-) -> dict[str, Any]:
+def _analysis(output: Output, index: int, engine: SpeechEngine, body: dict[str, Any]) -> dict[str, Any]:
+    kind, schema = _WRITTEN[output]
     return {
-        "type": "transcript",
+        "type": kind,
         "dialog": index,
         "vendor": engine.vendor,
         "product": engine.model,
-        "schema": "wtf",
+        "schema": schema,
         "mediatype": "application/json",
         "encoding": "json",
-        "body": wtf_body(heard, dialog, engine, processed_at),
+        "body": body,
     }
-
-
-def wtf_body(
-    heard: Transcription, dialog: dict[str, Any], engine: SpeechEngine, processed_at: str = ""
-) -> dict[str, Any]:
-    """The transcription as a WTF value. Confidence is 0 where nothing was said: there is nothing to be sure of."""
-    owners = parties_by_channel(dialog.get("parties"), heard.channels)
-    segments: list[dict[str, Any]] = []
-    words: list[dict[str, Any]] = []
-    for segment in heard.segments:
-        who = _who(segment, heard.channels, owners)
-        first = len(words)
-        words += [
-            {
-                "id": first + place,
-                "start": word.start,
-                "end": word.end,
-                "text": word.text,
-                "confidence": word.confidence,
-                **({"speaker": who["speaker"]} if "speaker" in who else {}),
-            }
-            for place, word in enumerate(segment.words)
-        ]
-        segments.append(
-            {
-                "id": len(segments),
-                "start": segment.start,
-                "end": segment.end,
-                "text": segment.text,
-                "confidence": round(segment.confidence, 4),
-                **who,
-                "words": list(range(first, len(words))),
-            }
-        )
-    confidences = [word["confidence"] for word in words]
-    metadata = {
-        "created_at": dialog.get("start"),
-        "processed_at": processed_at,
-        "provider": engine.vendor,
-        "model": engine.model,
-        "model_version": engine.version,
-        "audio": {"duration": heard.duration, "channels": heard.channels},
-    }
-    return {
-        "transcript": {
-            "text": " ".join(segment.text for segment in heard.segments),
-            "language": heard.language,
-            "duration": heard.duration,
-            "confidence": round(sum(confidences) / len(confidences), 4) if confidences else 0.0,
-        },
-        "segments": segments,
-        "words": words,
-        "metadata": {member: value for member, value in metadata.items() if value},
-    }
-
-
-def _who(segment: Segment, channels: int, owners: list[int | None]) -> dict[str, Any]:
-    """The voice of a segment: its party if the dialog says whose channel it is, else the engine's or the channel's
-    name for it, else nothing: on one channel with several parties nobody knows."""
-    who: dict[str, Any] = {"channel": segment.channel} if channels > 1 else {}
-    party = owners[segment.channel]
-    if party is not None:
-        return {**who, "speaker": party, "party": party}
-    if segment.speaker is not None:
-        return {**who, "speaker": segment.speaker}
-    return {**who, "speaker": f"channel-{segment.channel}"} if channels > 1 else who
