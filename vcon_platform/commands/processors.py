@@ -4,6 +4,7 @@ Belongs here: printing. What is printed comes from the classes alone (:mod:`vcon
 """
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from rich.table import Table
 from vcon_platform.commands import _pipeline_runs
 from vcon_platform.processors.describe import describe
 from vcon_platform.processors.registry import UnknownProcessor, load_processors
+from vcon_platform.processors.scaffold import scaffold
 
 app = typer.Typer(no_args_is_help=True, help="The processors that pipelines are made of.")
 
@@ -70,6 +72,21 @@ def show_processor(
 
 def _default(option: dict[str, Any]) -> str:
     return "[bold]required[/bold]" if option["required"] else escape(json.dumps(option["default"], ensure_ascii=False))
+
+
+@app.command("new")
+def new_processor(
+    name: Annotated[str, typer.Argument(help="The new processor's name, as pipelines are to name it: long_calls.")],
+    folder: Annotated[Path, typer.Option("--dir", help="Folder to make the package's folder in.")] = Path(),
+) -> None:
+    """Begin a plugin: a package with one processor, its test and its README, that runs as it is."""
+    target = scaffold(name, folder, load_processors())
+    for path in sorted(each for each in target.rglob("*") if each.is_file()):
+        typer.echo(f"written: {path}")
+    typer.echo(
+        f"\nNext, where the platform is installed:\n  uv pip install --no-deps -e {target}\n"
+        f"  vcon-platform processors show {name}"
+    )
 
 
 _pipeline_runs.register_processor(app)
