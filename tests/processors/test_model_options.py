@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from vcon_platform.pipelines.definition import read_definition
+from vcon_platform.processors.analyze import Analyze, AnalyzeOptions
 from vcon_platform.processors.model_options import ModelOptions, service_of
 from vcon_platform.processors.registry import load_processors
 
@@ -82,3 +83,9 @@ def test_every_processor_of_the_family_has_a_section() -> None:
     )
     assert set(own) <= set(family)
     assert [name for name in own if f"\n## {name}\n" not in page] == []
+
+
+def test_each_service_has_a_limit_of_its_own() -> None:
+    azure = {"azure_endpoint": "env:AZURE_OPENAI_ENDPOINT"}
+    pools = [Analyze.pool_of(AnalyzeOptions.model_validate(given)) for given in ({}, azure)]
+    assert pools == ["openai", "azure_openai"]

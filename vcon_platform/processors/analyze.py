@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from vcon_platform.processors.base import Effects, Processor, ProcessorIO
+from vcon_platform.processors.base import ProcessorIO
 from vcon_platform.processors.model_answer import AnswerSchema
+from vcon_platform.processors.model_question import ModelProcessor
 from vcon_platform.processors.model_steps import Step, StepOptions, ask_about_each
 
 
@@ -40,7 +41,7 @@ class AnalyzeOptions(StepOptions):
     )
 
 
-class Analyze(Processor[AnalyzeOptions]):
+class Analyze(ModelProcessor[AnalyzeOptions]):
     """A language model's answer about each recording."""
 
     name = "analyze"
@@ -50,9 +51,7 @@ class Analyze(Processor[AnalyzeOptions]):
         "Asks a language model about each recording, and about all messages together, and adds each answer as an "
         "analysis. What was asked before is not asked again."
     )
-    effects = Effects(costs=True, network=True, changes=True, purpose="analysis")
     options = AnalyzeOptions
-    pool = "openai"
 
     def process(self, io: ProcessorIO, options: AnalyzeOptions) -> ProcessorIO:
         """Raises NotApplicable where there is nothing to ask about, or all was asked before; and what the question

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from vcon_platform.processors.base import Effects, Processor, ProcessorIO
+from vcon_platform.processors.base import ProcessorIO
+from vcon_platform.processors.model_question import ModelProcessor
 from vcon_platform.processors.model_steps import Step, StepOptions, ask_about_each, tag_fault
 from vcon_platform.vcon.tags import add_tag
 
@@ -51,7 +52,7 @@ class AnalyzeAndLabelOptions(StepOptions):
     )
 
 
-class AnalyzeAndLabel(Processor[AnalyzeAndLabelOptions]):
+class AnalyzeAndLabel(ModelProcessor[AnalyzeAndLabelOptions]):
     """A language model's labels."""
 
     name = "analyze_and_label"
@@ -61,9 +62,7 @@ class AnalyzeAndLabel(Processor[AnalyzeAndLabelOptions]):
         "Has a language model choose labels for each recording, and for all messages together; adds its answer as an "
         "analysis and each label as a tag, label:label."
     )
-    effects = Effects(costs=True, network=True, changes=True, purpose="analysis")
     options = AnalyzeAndLabelOptions
-    pool = "openai"
 
     def process(self, io: ProcessorIO, options: AnalyzeAndLabelOptions) -> ProcessorIO:
         """Raises as ``analyze`` does."""

@@ -15,11 +15,11 @@ from typing import Any
 import orjson
 from pydantic import Field
 
-from vcon_platform.processors.base import Effects, NotApplicable, Processor, ProcessorIO
+from vcon_platform.processors.base import NotApplicable, ProcessorIO
 from vcon_platform.processors.conversation_lines import Line, one_line
 from vcon_platform.processors.model_answer import AnswerSchema
 from vcon_platform.processors.model_options import ModelOptions
-from vcon_platform.processors.model_question import ask, check_wanted
+from vcon_platform.processors.model_question import ModelProcessor, ask, check_wanted
 from vcon_platform.processors.model_steps import analysis_of
 from vcon_platform.vcon.dialogs import array
 from vcon_platform.vcon.document import ARRAYS, Vcon
@@ -62,7 +62,7 @@ class AnalyzeVconOptions(ModelOptions):
     )
 
 
-class AnalyzeVcon(Processor[AnalyzeVconOptions]):
+class AnalyzeVcon(ModelProcessor[AnalyzeVconOptions]):
     """A language model's answer about the whole document."""
 
     name = "analyze_vcon"
@@ -72,9 +72,7 @@ class AnalyzeVcon(Processor[AnalyzeVconOptions]):
         "Asks a language model about the whole vCon (parties, dialogs, analyses, attachments) and adds its answer, a "
         "JSON object, as one analysis."
     )
-    effects = Effects(costs=True, network=True, changes=True, purpose="analysis")
     options = AnalyzeVconOptions
-    pool = "openai"
 
     def process(self, io: ProcessorIO, options: AnalyzeVconOptions) -> ProcessorIO:
         """Raises NotApplicable where the document says nothing, or this was asked before; and what the question

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from vcon_platform.processors.base import Effects, Processor, ProcessorIO
+from vcon_platform.processors.base import ProcessorIO
+from vcon_platform.processors.model_question import ModelProcessor
 from vcon_platform.processors.model_steps import Step, StepOptions, ask_about_each, tag_fault
 from vcon_platform.vcon.tags import add_tag
 
@@ -50,7 +51,7 @@ class CheckAndTagOptions(StepOptions):
     )
 
 
-class CheckAndTag(Processor[CheckAndTagOptions]):
+class CheckAndTag(ModelProcessor[CheckAndTagOptions]):
     """A language model's yes or no, as a tag."""
 
     name = "check_and_tag"
@@ -60,9 +61,7 @@ class CheckAndTag(Processor[CheckAndTagOptions]):
         "Asks a language model a question about each recording, and about all messages together; adds its yes or no as "
         "an analysis, and the tag where it is a yes."
     )
-    effects = Effects(costs=True, network=True, changes=True, purpose="analysis")
     options = CheckAndTagOptions
-    pool = "openai"
 
     def process(self, io: ProcessorIO, options: CheckAndTagOptions) -> ProcessorIO:
         """Raises as ``analyze`` does."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import Field
 
-from vcon_platform.processors.base import Effects, Processor, ProcessorIO
-from vcon_platform.processors.model_question import Answer
+from vcon_platform.processors.base import ProcessorIO
+from vcon_platform.processors.model_question import Answer, ModelProcessor
 from vcon_platform.processors.model_steps import Step, StepOptions, ask_about_each
 from vcon_platform.vcon.document import Sealed, Vcon
 from vcon_platform.vcon.tags import TagError, add_tag, set_tag, tags
@@ -42,7 +42,7 @@ class DetectEngagementOptions(StepOptions):
     )
 
 
-class DetectEngagement(Processor[DetectEngagementOptions]):
+class DetectEngagement(ModelProcessor[DetectEngagementOptions]):
     """Whether people talked with each other."""
 
     name = "detect_engagement"
@@ -52,9 +52,7 @@ class DetectEngagement(Processor[DetectEngagementOptions]):
         "Asks a language model whether both sides took part in each recording, and in all messages together; adds true "
         "or false as an analysis, and the tag engagement."
     )
-    effects = Effects(costs=True, network=True, changes=True, purpose="analysis")
     options = DetectEngagementOptions
-    pool = "openai"
 
     def process(self, io: ProcessorIO, options: DetectEngagementOptions) -> ProcessorIO:
         """Raises as ``analyze`` does. The tag is true where one of the dialogs is a yes: it is the conversation's."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import orjson
@@ -40,6 +41,33 @@ class Malformed(Exception):
     def __init__(self, for_model: str, for_people: str) -> None:
         super().__init__(for_people)
         self.for_model, self.for_people = for_model, for_people
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``value``: the JSON value where a schema was given, else ``text``; ``reply``: the last completion object;
+    ``usage``: tokens of all calls that led to it; ``parts``: into how many the conversation was split; ``repaired``: it
+    had to be asked for twice; ``truncated``: a text broke off at ``max_tokens``."""
+
+    value: Any
+    text: str
+    reply: dict[str, Any]
+    usage: dict[str, int]
+    parts: int = 1
+    repaired: bool = False
+    truncated: bool = False
+
+    def members(self) -> dict[str, Any]:
+        """What an analysis says of how it came about: ``usage``, and ``parts``, ``repaired``, ``truncated`` where it is
+        not the rule."""
+        members: dict[str, Any] = {"usage": self.usage} if self.usage else {}
+        if self.parts > 1:
+            members["parts"] = self.parts
+        if self.repaired:
+            members["repaired"] = True
+        if self.truncated:
+            members["truncated"] = True
+        return members
 
 
 # --- completion objects ----------------------------------------------------------------------------------------

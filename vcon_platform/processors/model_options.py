@@ -30,6 +30,12 @@ PREFIXES = ("OPENAI_", "AZURE_OPENAI_", "LITELLM_", "HUGGINGFACE_")
 OWN_ADDRESS = "env:OPENAI_BASE_URL"
 """The one address that need not be set."""
 _OWNERS = {"OPENAI_": "openai", "AZURE_OPENAI_": "azure_openai", "LITELLM_": "litellm", "HUGGINGFACE_": "huggingface"}
+_SHOWN = {
+    "openai": "OpenAI",
+    "azure_openai": "Azure OpenAI",
+    "litellm": "LiteLLM",
+    "huggingface": "Hugging Face",
+}
 _RESERVED = {
     "its own option": ("model", "max_tokens", "max_completion_tokens", "temperature", "response_format", "messages"),
     "a change of what comes back": ("stream", "stream_options", "n", "tools", "tool_choice", "functions", "audio"),
@@ -172,6 +178,13 @@ class ModelOptions(ProcessorOptions):
     )
     project: str = Field(default="", max_length=200, title="Project", description="OpenAI's id of the project.")
 
+    @property
+    def service(self) -> str:
+        """Whose model is asked, as ledger, prices and pools call it."""
+        named = self.azure_endpoint or self.base_url
+        known = (owner for prefix, owner in _OWNERS.items() if named.startswith(f"env:{prefix}"))
+        return "azure_openai" if self.azure_endpoint else next(known, "openai")
+
 
 # --- whose service ---------------------------------------------------------------------------------------------
 
@@ -180,10 +193,7 @@ def service_of(options: ModelOptions) -> ChatService:
     """The service that the options name. Raises NotConfigured naming the variable that is not set."""
     azure = bool(options.azure_endpoint)
     named = options.azure_endpoint or options.base_url
-    usage_name = next((owner for prefix, owner in _OWNERS.items() if named.startswith(f"env:{prefix}")), "openai")
-    name = {"azure_openai": "Azure OpenAI", "litellm": "LiteLLM", "huggingface": "Hugging Face"}.get(
-        usage_name, "OpenAI"
-    )
+    name = _SHOWN[options.service]
     address = value_of(named)
     if named and address is None and named != OWN_ADDRESS:
         raise NotConfigured(
@@ -199,7 +209,7 @@ def service_of(options: ModelOptions) -> ChatService:
         organization=options.organization or None,
         project=options.project or None,
         name=name,
-        usage_name="azure_openai" if azure else usage_name,
+        usage_name=options.service,
         key_from=options.api_key.removeprefix("env:"),
     )
 

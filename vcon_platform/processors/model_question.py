@@ -1,27 +1,29 @@
 """One question to a language model about a conversation: the base of every processor that asks one.
 
-    def process(self, io, options):                          # options: a subclass of ModelOptions
-        check_wanted(io.vcon, options)                       # only_if, sampling_rate: NotApplicable
-        lines = heard(io.vcon, options, numbered=True)       # NotApplicable where nothing was said
-        answer = ask(
-            io, self, options,
-            task="How content is the customer, from 1 to 5? Point at the lines that show it by their numbers.",
-            said=lines,
-            schema={
-                "type": "object",
-                "properties": {
-                    "score": {"type": "integer", "minimum": 1, "maximum": 5},
-                    "lines": {"type": "array", "items": {"type": "integer"}},
+    class Contentment(ModelProcessor[ContentmentOptions]):      # options: a subclass of ModelOptions
+        def process(self, io, options):
+            check_wanted(io.vcon, options)                      # only_if, sampling_rate: NotApplicable
+            lines = heard(io.vcon, options, numbered=True)      # NotApplicable where nothing was said
+            numbers = {line.number for line in lines}
+            answer = ask(
+                io,
+                self,
+                options,
+                task="How content is the customer, from 1 to 5? Name the lines that show it by their numbers.",
+                said=lines,
+                schema={
+                    "type": "object",
+                    "properties": {
+                        "score": {"type": "integer", "minimum": 1, "maximum": 5},
+                        "lines": {"type": "array", "items": {"type": "integer"}},
+                    },
+                    "required": ["score", "lines"],
+                    "additionalProperties": False,
                 },
-                "required": ["score", "lines"],
-                "additionalProperties": False,
-            },
-            check=lambda value: None if set(value["lines"]) <= {line.number for line in lines}
-                  else "the member lines holds numbers that no line has",
-        )
-        entry = {"type": "content", "body": answer.value, ..., **answer.members()}
-        add_analysis(io.vcon, entry)                         # not twice
-        return io
+                check=lambda value: None if numbers.issuperset(value["lines"]) else "/lines holds numbers of no line",
+            )
+            add_analysis(io.vcon, {"type": "contentment", "body": answer.value, ..., **answer.members()})
+            return io
 
 ``numbered=True`` puts ``#7`` before each line; ``line.number`` is the index into ``turns(vcon)``. What must be done
 part by part and not be made into one answer (a translation) uses :func:`ask_each_part`.
@@ -43,10 +45,11 @@ from typing import Any
 
 import orjson
 
-from vcon_platform.processors.base import NotApplicable, PermanentError, Processor, ProcessorIO, Usage
+from vcon_platform.processors.base import Effects, NotApplicable, PermanentError, Processor, ProcessorIO, Usage
 from vcon_platform.processors.conversation_lines import Line, one_line, said
 from vcon_platform.processors.dialog_choice import chosen, is_all
 from vcon_platform.processors.model_answer import (
+    Answer,
     Malformed,
     check_ended,
     check_schema,
@@ -62,7 +65,17 @@ from vcon_platform.processors.model_tokens import PER_MESSAGE, context_of, estim
 from vcon_platform.processors.openai_calls import ChatService, TooLong, shared_calls
 from vcon_platform.vcon.document import Vcon
 
-__all__ = ["Answer", "Check", "Line", "add_analysis", "ask", "ask_each_part", "check_wanted", "heard"]
+__all__ = [
+    "Answer",
+    "Check",
+    "Line",
+    "ModelProcessor",
+    "add_analysis",
+    "ask",
+    "ask_each_part",
+    "check_wanted",
+    "heard",
+]
 
 Check = Callable[[Any], str | None]
 """What is wrong with an answer (JSON value, or text where no schema is given), in words for the model; None: nothing.
@@ -72,31 +85,16 @@ _LEAST_ROOM = 200
 """Tokens of a conversation that a question must have room for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """``value``: the JSON value where a schema was given, else ``text``; ``reply``: the last completion object;
-    ``usage``: tokens of all calls that led to it; ``parts``: into how many the conversation was split; ``repaired``: it
-    had to be asked for twice; ``truncated``: a text broke off at ``max_tokens``."""
+class ModelProcessor[O: ModelOptions](Processor[O]):
+    """Base of processors that ask a language model and write what it answers."""
 
-    value: Any
-    text: str
-    reply: dict[str, Any]
-    usage: dict[str, int]
-    parts: int = 1
-    repaired: bool = False
-    truncated: bool = False
+    effects = Effects(costs=True, network=True, changes=True, purpose="analysis")
+    pool = "openai"
 
-    def members(self) -> dict[str, Any]:
-        """What an analysis says of how it came about: ``usage``, and ``parts``, ``repaired``, ``truncated`` where it is
-        not the rule."""
-        members: dict[str, Any] = {"usage": self.usage} if self.usage else {}
-        if self.parts > 1:
-            members["parts"] = self.parts
-        if self.repaired:
-            members["repaired"] = True
-        if self.truncated:
-            members["truncated"] = True
-        return members
+    @classmethod
+    def pool_of(cls, options: O) -> str | None:
+        """One pool for each service: their limits are their own."""
+        return options.service
 
 
 def heard(vcon: Vcon, options: ModelOptions, *, numbered: bool = False) -> list[Line]:

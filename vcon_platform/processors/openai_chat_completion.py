@@ -17,12 +17,12 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AfterValidator, Field
 
-from vcon_platform.processors.base import Effects, PermanentError, Processor, ProcessorIO
+from vcon_platform.processors.base import PermanentError, ProcessorIO
 from vcon_platform.processors.dialog_choice import chosen
 from vcon_platform.processors.jq_child import JqError, fault_in, shared_child
 from vcon_platform.processors.model_answer import AnswerSchema, choice, fenced, look, unfenced
 from vcon_platform.processors.model_options import ModelOptions
-from vcon_platform.processors.model_question import Answer, add_analysis, ask, check_wanted, heard
+from vcon_platform.processors.model_question import Answer, ModelProcessor, add_analysis, ask, check_wanted, heard
 
 DEFAULT_PROMPT = "Summarize the transcript in this conversation."
 
@@ -80,7 +80,7 @@ class OpenAIChatCompletionOptions(ModelOptions):
     )
 
 
-class OpenAIChatCompletion(Processor[OpenAIChatCompletionOptions]):
+class OpenAIChatCompletion(ModelProcessor[OpenAIChatCompletionOptions]):
     """A language model's answer."""
 
     name = "openai_chat_completion"
@@ -90,9 +90,7 @@ class OpenAIChatCompletion(Processor[OpenAIChatCompletionOptions]):
         "Asks a chat model of OpenAI, or of a service that speaks its protocol, about what was said, and adds its "
         "answer as an analysis."
     )
-    effects = Effects(costs=True, network=True, changes=True, purpose="analysis")
     options = OpenAIChatCompletionOptions
-    pool = "openai"
 
     def process(self, io: ProcessorIO, options: OpenAIChatCompletionOptions) -> ProcessorIO:
         """Raises NotApplicable where nothing was said or the conversation is passed over, NotConfigured without a key,
