@@ -12,7 +12,7 @@ from tests.fakes.services import Answer, Asked, Service, service
 KEY = "dg-test"
 TURNS: Sequence[tuple[int, str]] = ((0, "Hello, can you hear me?"), (1, "Yes, I can."))
 """(voice, what it says) by default."""
-_AUDIO = (b"RIFF", b"ID3", b"\xff\xfb", b"\xff\xf3", b"OggS", b"fLaC")
+_AUDIO = (b"RIFF", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xe3", b"OggS", b"fLaC")
 
 
 def refusal(status: int, code: str = "ERROR", **headers: str) -> Answer:

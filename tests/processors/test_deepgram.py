@@ -9,11 +9,13 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from tests.fakes.deepgram import KEY, fake_deepgram, refusal
+from tests.fakes.deepgram import KEY, fake_deepgram, refusal, reply
 from tests.fakes.services import Answer, Service
-from tests.processors.support import ResultsInMemory, document, io_of, recording
+from tests.processors.support import MediaInMemory, ResultsInMemory, document, io_of, recording
+from vcon_platform.processors import speech_engines
 from vcon_platform.processors.base import NotApplicable, PermanentError, ProcessorIO, TransientError
 from vcon_platform.processors.deepgram import Deepgram, DeepgramOptions
+from vcon_platform.processors.deepgram_calls import seconds_used
 from vcon_platform.processors.references import NotConfigured
 from vcon_platform.processors.testing import processor_tests
 from vcon_platform.vcon.turns import turns
@@ -113,6 +115,52 @@ def test_other_options_are_another_purchase(service: Service, other: dict[str, A
 def test_a_conversation_without_recordings_goes_on() -> None:
     with pytest.raises(NotApplicable, match="no recording"):
         run(io_of(document(dialog=[{"type": "text", "body": "hi"}])))
+
+
+def test_a_language_that_is_not_known_is_found_out(service: Service) -> None:
+    run(language="auto")
+    assert service.asked[0].query["detect_language"] == ["true"]
+    assert "language" not in service.asked[0].query
+
+
+def test_a_recording_that_is_too_short_is_passed_over_unheard(service: Service) -> None:
+    short = io_of(document(dialog=[recording(AUDIO, duration=5)]))
+    with pytest.raises(NotApplicable, match="no recording lasts 60 s or longer"):
+        run(short, minimum_duration=60)
+    assert service.asked == []
+
+
+def test_a_length_that_cannot_be_measured_is_long_enough() -> None:
+    assert run(minimum_duration=60).vcon.analysis
+
+
+def test_what_deepgram_is_not_sure_of_is_not_written(service: Service) -> None:
+    with pytest.raises(NotApplicable, match=r"no transcript has a confidence of 0\.99 or more"):
+        run(minimum_confidence=0.99)
+    assert run(minimum_confidence=0.9).vcon.analysis
+
+
+def test_an_address_is_given_only_where_it_is_asked_for_and_allowed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "https://media.example.org/a.wav"
+
+    def outside() -> ProcessorIO:
+        return io_of(document(dialog=[{"type": "recording", "url": url}]), media=MediaInMemory({url: AUDIO}))
+
+    run(outside(), send="url")
+    monkeypatch.setattr(speech_engines, "_hosts", lambda: ("media.example.org",))
+    run(outside())
+    service.next.append(Answer(200, reply(b"", {})))
+    run(outside(), send="url")
+    assert [asked.body for asked in service.asked] == [AUDIO, AUDIO, b'{"url":"https://media.example.org/a.wav"}']
+
+
+@pytest.mark.parametrize(("channels", "seconds"), [(1, 3.9), (2, 7.8)])
+def test_every_channel_that_was_heard_by_itself_is_paid_for(service: Service, channels: int, seconds: float) -> None:
+    answer = reply(AUDIO, {})
+    answer["results"]["channels"] *= channels
+    assert seconds_used(answer) == pytest.approx(seconds)
 
 
 # --- what goes wrong -------------------------------------------------------------------------------------------

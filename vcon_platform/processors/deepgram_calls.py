@@ -142,5 +142,5 @@ def _fault(error: ApiError, where: str) -> ProcessorError:
     if status == 413:
         return PermanentError(f"{where} is too large for Deepgram ({told})")
     return PermanentError(
-        f"{where}: Deepgram refuses it ({told}); check that it is audio, and model, language and additional options"
+        f"{where}: Deepgram refuses it ({told}); check that it is audio, and model, language and further options"
     )
