@@ -12,13 +12,16 @@ import orjson
 from tests.fakes.services import Answer, Asked, Service, service
 
 KEY = "sk-test"
+_WORD = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
 Say = Callable[[dict[str, Any]], str]
 
 
-def refusal(status: int, code: str | None = None, param: str | None = None, **headers: str) -> Answer:
-    """An error object as OpenAI sends it."""
+def refusal(
+    status: int, code: str | None = None, param: str | None = None, message: str = "", **headers: str
+) -> Answer:
+    """An error object as OpenAI sends it; its message repeats what was said, unless it is given."""
     kind = "invalid_request_error" if status < 429 else "server_error"
-    error = {"message": "refused: you said 'my name is Alice'", "type": kind, "param": param, "code": code}
+    error = {"message": message or "refused: you said 'my name is Alice'", "type": kind, "param": param, "code": code}
     return Answer(status, {"error": error}, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
@@ -88,7 +91,7 @@ def fake_openai(
         if kind != "text" and kind not in formats:
             return refusal(400, "unsupported_value", "response_format.type")
         if kind == "json_object" and not any("json" in message["content"].lower() for message in messages):
-            return refusal(400, None, "messages")  # documented: the word must occur in the messages
+            return refusal(400, None, "messages", _WORD)
         if kind == "json_schema":
             schema = wanted["json_schema"]["schema"]
             if schema.get("type") != "object" or (

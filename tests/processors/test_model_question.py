@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import orjson
 import pytest
 
-from tests.fakes.model_api import KEY, completion, fake_openai
+from tests.fakes.model_api import KEY, completion, fake_openai, refusal
 from tests.fakes.services import Answer as Reply
 from tests.fakes.services import Service
 from tests.processors.support import ResultsInMemory, context, document, io_of
@@ -275,6 +275,27 @@ def test_a_mending_question_keeps_to_the_turns_of_a_single_message(monkeypatch: 
         with pytest.raises(PermanentError, match="asked twice"):
             put(given={"messages": "single"}, schema=SCHEMA)
         assert [m["role"] for m in requests(fake)[-1]["messages"]] == ["system", "user", "assistant", "user"]
+
+
+@pytest.mark.parametrize("name", ["temperature", "max_tokens"])
+def test_a_proxy_says_in_its_text_alone_what_a_model_does_not_take(service: Service, name: str) -> None:
+    text = f"litellm.UnsupportedParamsError: openai does not support parameters: ['{name}'], for model=o9"
+    service.next.append(refusal(400, message=text))
+    put(given={"model": f"o9-{name}"})
+    assert name not in requests(service)[-1]
+
+
+def test_json_mode_is_not_given_up_because_a_prompt_does_not_ask_for_json(service: Service) -> None:
+    for _ in range(2):
+        with pytest.raises(PermanentError, match="refuses the request"):
+            put(json_response=True)
+    assert [each["response_format"]["type"] for each in requests(service)] == ["json_object"] * 2
+
+
+def test_a_content_filter_of_the_service_is_named(service: Service) -> None:
+    service.next.append(refusal(400, "content_filter", "prompt"))
+    with pytest.raises(PermanentError, match="declines to read this conversation"):
+        put()
 
 
 def test_a_form_that_is_no_object_is_told_in_words_alone(service: Service) -> None:

@@ -34,6 +34,7 @@ _OPTIONAL = ("temperature",)
 """Newer models take their own."""
 _OURS = ("model", "messages", "max_tokens", "temperature", "response_format")
 _TOO_LONG = re.compile(r"context (length|size|window)|too many tokens|reduce the length", re.IGNORECASE)
+_NOT_TAKEN = re.compile(r"unsupported|not support(ed)?\b|does not support", re.IGNORECASE)
 _NO_FORMAT = re.compile(r"response_format|json_schema|json mode", re.IGNORECASE)
 
 
@@ -186,7 +187,10 @@ def _not_taken(error: openai.APIStatusError, request: Mapping[str, Any]) -> str 
     param, code = error.param or "", str(error.code)
     if param in (*_RENAMED, *_OPTIONAL) and code.startswith("unsupported"):
         return param
-    if _format_name(request) and (param.startswith("response_format") or _NO_FORMAT.search(_text(error))):
+    text = "" if param else _text(error)  # proxies say it in the text alone
+    if _NOT_TAKEN.search(text) and (named := next((name for name in (*_RENAMED, *_OPTIONAL) if name in text), None)):
+        return named
+    if _format_name(request) and (param.startswith("response_format") or _NO_FORMAT.search(text)):
         return _format_name(request)
     return None
 
@@ -221,8 +225,13 @@ def _fault(error: openai.APIStatusError, model: str, service: ChatService) -> Pr
         return TransientError(f"{name} cannot answer just now ({told})", retry_after=seconds_in(error.response.headers))
     if status in (403, 404):
         return PermanentError(f"{name} does not give model {model} ({told}); choose a model that the key may use")
+    if code in ("content_filter", "content_policy_violation"):
+        return PermanentError(f"{name} declines to read this conversation ({told}); see its content filter")
     if code == "context_length_exceeded" or status == 413 or _TOO_LONG.search(_text(error)):
-        return TooLong(f"the conversation is too long for model {model} ({told}); choose a larger model")
+        return TooLong(
+            f"the conversation is too long for model {model} ({told}); choose a larger model, or say in context_tokens "
+            "what it holds"
+        )
     return PermanentError(
         f"{name} refuses the request ({told}); check model, max_tokens, temperature and additional; a model that takes "
         "one system and one user message only needs messages: single"
