@@ -49,11 +49,18 @@ class Asker(Processor[ModelOptions]):
         return io
 
 
-@pytest.fixture(autouse=True)
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    with fake_openai() as fake:
-        use(fake, monkeypatch)
+@pytest.fixture(scope="module")
+def served() -> Iterator[Service]:
+    with fake_openai() as fake:  # one for all: a client's TLS set-up takes longer than a test
         yield fake
+
+
+@pytest.fixture(autouse=True)
+def service(served: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    served.asked.clear()
+    served.next.clear()
+    use(served, monkeypatch)
+    return served
 
 
 def use(fake: Service, monkeypatch: pytest.MonkeyPatch) -> None:

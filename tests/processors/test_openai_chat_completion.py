@@ -34,12 +34,19 @@ SPOKEN = {
 }
 
 
-@pytest.fixture(autouse=True)
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    with fake_openai() as fake:
-        monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        monkeypatch.setenv("OPENAI_BASE_URL", f"{fake.url}/v1")
+@pytest.fixture(scope="module")
+def served() -> Iterator[Service]:
+    with fake_openai() as fake:  # one for all: a client's TLS set-up takes longer than a test
         yield fake
+
+
+@pytest.fixture(autouse=True)
+def service(served: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    served.asked.clear()
+    served.next.clear()
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{served.url}/v1")
+    return served
 
 
 def chat(**lent: Any) -> ProcessorIO:
