@@ -196,7 +196,7 @@ def test_the_assets_page_says_what_runs_and_where_it_is_described(deployed: Sett
     assert metadata["source"] == "file"
     assert metadata["lane"] == "batch"
     assert metadata["options"].value == {"weight": 4}
-    assert "docs/processors.md#recall_finder" in metadata["docs"].value
+    assert "docs/processor-reference.md#recall_finder" in metadata["docs"].value
 
 
 def test_every_processor_of_this_installation_can_be_an_op(deployed: Settings) -> None:

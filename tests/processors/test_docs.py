@@ -6,23 +6,102 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pydantic import Field
 
-from vcon_platform.processors.base import Processor, ProcessorOptions
-from vcon_platform.processors.registry import load_processors
+from vcon_platform.processors.base import Processor, ProcessorIO, ProcessorOptions
+from vcon_platform.processors.conserver_links import LINKS, counterparts
+from vcon_platform.processors.counterparts_py_vcon import PY_VCON
+from vcon_platform.processors.documentation import COMPARISON, REFERENCE, generated, pages, reference
+from vcon_platform.processors.registry import Registry, load_processors
 from vcon_platform.processors.testing import HOSTILE_DOCUMENTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name", load_processors().names)
-def test_every_built_in_processor_and_option_is_documented(name: str) -> None:
-    processor = load_processors().get(name)
-    if not processor.__module__.startswith("vcon_platform."):
-        return
-    section = re.search(rf"^## {name}$(.*?)(?=^## |\Z)", (DOCS / "processors.md").read_text(), re.M | re.S)
-    assert section, f"docs/processors.md has no section {name}"
-    own = set(processor.options.model_fields) - set(ProcessorOptions.model_fields)
-    assert [option for option in sorted(own) if f"| `{option}` |" not in section.group(1)] == []
+REGISTRY = load_processors()
+OWN = [cls.name for cls in REGISTRY if cls.__module__.startswith("vcon_platform.")]
+PY_VCON_SERVER = (
+    *("create_amended", "decrypt", "deepgram", "encrypt", "jq", "openai_chat_completion", "queue_job", "send_email"),
+    *("set_parameters", "sign", "text_pii_redactor", "verify", "whisper_base"),
+)
+
+
+@pytest.mark.parametrize("page", [REFERENCE, COMPARISON])
+def test_a_page_that_is_made_from_the_processors_is_up_to_date(page: str) -> None:
+    made = generated(REGISTRY, DOCS)[page]
+    assert (DOCS / page).read_text() == made, "run: vcon-platform processors docs"
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_every_built_in_processor_has_a_section_on_its_familys_page(name: str) -> None:
+    assert name in pages(DOCS), f"no docs/processors*.md has a heading '## {name}'"
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_every_built_in_processor_is_found_from_the_index(name: str) -> None:
+    assert f"[{name}](" in (DOCS / "processors.md").read_text()
+
+
+def test_every_link_between_the_pages_of_the_processors_leads_somewhere() -> None:
+    broken = [
+        f"{page.name}: {link}"
+        for page in [*DOCS.glob("processor*.md"), DOCS / COMPARISON, DOCS / "write-a-processor.md"]
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+        if not _leads_somewhere(page, link)
+    ]
+    assert broken == []
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    if "://" in link:
+        return True
+    path, _, anchor = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    if not target.exists():
+        return False
+    headings = re.findall(r"^#+ (.*)$", target.read_text(), re.M) if target.suffix == ".md" else []
+    return not anchor or anchor in {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("name", PY_VCON_SERVER)
+def test_every_processor_of_py_vcon_server_is_there_and_compared(name: str) -> None:
+    assert name in REGISTRY
+    assert PY_VCON[name], f"counterparts_py_vcon.py does not say what is different in {name}"
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_every_link_of_the_conserver_is_a_processor_that_is_there(link: str) -> None:
+    assert counterparts()[link].processor in REGISTRY
+
+
+def test_there_are_thirteen_processors_and_twenty_three_links() -> None:
+    assert (len(PY_VCON), len(LINKS)) == (13, 23)
+    assert (set(PY_VCON), set(counterparts())) == (set(PY_VCON_SERVER), set(LINKS))
+
+
+def test_the_comparison_tells_once_what_many_links_share() -> None:
+    text = (DOCS / COMPARISON).read_text()
+    shared = re.findall(r"^- \*\*[a-z]\*\* (.*)$", text, re.M)
+    assert shared
+    assert [each for each in shared if text.count(each) > 1] == []
+
+
+def test_what_markdown_would_misread_is_escaped() -> None:
+    class Options(ProcessorOptions):
+        odd: str = Field(default="a|`b`", title="Odd", description="<b> or a|b.")
+
+    class Odd(Processor[Options]):
+        name = "odd"
+        version = "1"
+        title = "Odd"
+        description = "Odd."
+        options = Options
+
+        def process(self, io: ProcessorIO, options: Options) -> ProcessorIO:
+            return io
+
+    Odd.__module__ = "vcon_platform.odd"
+    assert '| `odd` | string | ``"a\\|`b`"`` | &lt;b> or a\\|b. |' in reference(Registry({"odd": Odd}), {})
 
 
 def test_the_example_of_a_processor_runs_and_passes_the_standard_tests(monkeypatch: pytest.MonkeyPatch) -> None:

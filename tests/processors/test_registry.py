@@ -4,13 +4,16 @@ import json
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel, Field, create_model
 from typer.testing import CliRunner
 
 from tests.processors.support import document, io_of
 from vcon_platform.commands.processors import app
 from vcon_platform.processors.base import Processor, ProcessorIO, ProcessorOptions
+from vcon_platform.processors.describe import describe
 from vcon_platform.processors.registry import GROUP, UnknownProcessor, load_processors
 from vcon_platform.processors.testing import processor_tests
 
@@ -26,6 +29,13 @@ class Shout(Processor[ProcessorOptions]):
     def process(self, io: ProcessorIO, options: ProcessorOptions) -> ProcessorIO:
         io.parameters["shout"] = "ONE"
         return io
+
+
+class Inner(BaseModel):
+    """An option with members."""
+
+    one: int = 1
+    two: str = ""
 
 
 class Nameless(Processor[ProcessorOptions]):
@@ -108,6 +118,51 @@ def test_show_names_every_option_with_its_default() -> None:
     assert options["min_count"]["default"] == 1
     assert options["words"]["type"] == "list of string"
     assert "min_count" in CliRunner().invoke(app, ["show", "recall_finder"]).stdout
+
+
+def test_show_tells_effects_purpose_and_pool() -> None:
+    shown = CliRunner().invoke(app, ["show", "deepgram"]).stdout
+    assert "Effects: costs, network, changes, needs consent to transcription" in shown
+    assert "Pool: deepgram" in shown
+
+
+def test_json_says_which_options_every_processor_has_and_which_are_secret() -> None:
+    about = json.loads(CliRunner().invoke(app, ["show", "deepgram", "--json"]).stdout)
+    options = {option["name"]: option for option in about["options"]}
+    assert (about["purpose"], about["pool"]) == ("transcription", "deepgram")
+    assert [name for name, option in options.items() if option["common"]] == list(ProcessorOptions.model_fields)
+    assert [name for name, option in options.items() if option["secret"]] == ["api_key"]
+
+
+def test_what_is_shown_is_no_emoji() -> None:
+    assert "'n:m:i'" in " ".join(CliRunner().invoke(app, ["show", "deepgram"], env={"COLUMNS": "300"}).stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("annotation", "constraints", "words"),
+    [
+        (int, {"ge": 1, "le": 1_000_000}, "integer from 1 to 1,000,000"),
+        (float | None, {"gt": 0}, "number above 0 or null"),
+        (list[str], {}, "list of string"),
+        (dict[str, int], {}, "object of integer"),
+        (dict[str, Any], {}, "object"),
+        (Inner, {}, "object {one, two}"),
+        (Literal["a", "b"], {}, "'a' or 'b'"),
+        (str | list[str], {}, "string or list of string"),
+        (Any, {}, "any"),
+    ],
+)
+def test_the_type_of_an_option_is_told_in_words(annotation: Any, constraints: dict[str, Any], words: str) -> None:
+    model = create_model("Given", __base__=ProcessorOptions, odd=(annotation, Field(**constraints)))
+    described = describe(type("Odd", (Shout,), {"options": model}))
+    [option] = [option for option in described["options"] if not option["common"]]
+    assert (option["type"], option["required"]) == (words, True)
+
+
+def test_an_option_that_a_processor_gives_another_default_is_its_own() -> None:
+    model = create_model("Given", __base__=ProcessorOptions, timeout=(float | None, Field(default=5, description="x")))
+    described = describe(type("Odd", (Shout,), {"options": model}))
+    assert [(each["name"], each["default"]) for each in described["options"] if not each["common"]] == [("timeout", 5)]
 
 
 def test_show_of_an_unknown_name_fails_with_a_hint() -> None:

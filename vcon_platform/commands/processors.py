@@ -14,6 +14,7 @@ from rich.table import Table
 
 from vcon_platform.commands import _pipeline_runs
 from vcon_platform.processors.describe import describe
+from vcon_platform.processors.documentation import generated
 from vcon_platform.processors.registry import UnknownProcessor, load_processors
 from vcon_platform.processors.scaffold import scaffold
 
@@ -34,12 +35,12 @@ def list_processors(as_json: AsJson = False) -> None:
         table.add_column(header, overflow="fold")
     for cls in registry:
         about = describe(cls)
-        effects = ", ".join(name for name, on in about["effects"].items() if on)
-        table.add_row(about["name"], about["version"], effects.replace("_", " "), escape(about["description"]))
-    Console().print(table)
+        effects = escape(", ".join(about["effects_in_words"]))
+        table.add_row(about["name"], about["version"], effects, escape(about["description"]))
+    Console(emoji=False).print(table)
     if registry.broken:
         for name, reason in registry.broken.items():
-            Console(stderr=True).print(f"[red]{escape(name)} cannot be used:[/red] {escape(reason)}")
+            Console(stderr=True, emoji=False).print(f"[red]{escape(name)} cannot be used:[/red] {escape(reason)}")
     typer.echo("\nOptions of one: vcon-platform processors show NAME")
 
 
@@ -57,11 +58,13 @@ def show_processor(
     if as_json:
         typer.echo(json.dumps(about))
         return
-    console = Console()
-    effects = [effect.replace("_", " ") for effect, on in about["effects"].items() if on]
+    console = Console(emoji=False)
     console.print(f"[bold]{about['name']}[/bold] {about['version']}: {escape(about['title'])}", highlight=False)
     console.print(escape(about["description"]), highlight=False)
-    console.print(f"Effects: {', '.join(effects) or 'none'}\n", highlight=False)
+    console.print(f"Effects: {escape(', '.join(about['effects_in_words'])) or 'none'}", highlight=False)
+    if about["pool"]:
+        console.print(f"Pool: {escape(about['pool'])} (VCON_POOLS limits its calls at once)", highlight=False)
+    console.print()
     table = Table(box=None, header_style="bold")
     for header in ("option", "type", "default", "meaning"):
         table.add_column(header, overflow="fold")
@@ -72,6 +75,16 @@ def show_processor(
 
 def _default(option: dict[str, Any]) -> str:
     return "[bold]required[/bold]" if option["required"] else escape(json.dumps(option["default"], ensure_ascii=False))
+
+
+@app.command("docs")
+def write_docs(
+    folder: Annotated[Path, typer.Option("--dir", help="The folder of the documentation.")] = Path("docs"),
+) -> None:
+    """Write the pages that are made from the processors themselves: their reference, and the comparison."""
+    for name, text in generated(load_processors(), folder).items():
+        (folder / name).write_text(text, encoding="utf-8")
+        typer.echo(f"written: {folder / name}")
 
 
 @app.command("new")

@@ -45,7 +45,7 @@ def run_tags(definition: Definition) -> dict[str, str]:
 
 def docs_of(processor: type[Processor[Any]]) -> str:
     """Where a processor is described."""
-    return f"docs/processors.md#{processor.name}"
+    return f"docs/processor-reference.md#{processor.name}"
 
 
 def _runtime(context: dg.OpExecutionContext, projections: Mapping[str, Projection]) -> Runtime:

@@ -9,46 +9,99 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from vcon_platform.processors.base import Processor
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+from vcon_platform.processors.base import Effects, Processor, ProcessorOptions
+
+_BOUNDS = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"), ("exclusiveMaximum", "below"))
 
 
 def describe(cls: type[Processor[Any]]) -> dict[str, Any]:
-    """Name, version, title, description, effects, and the options in their order: those of its own first."""
+    """Name, version, title, description, effects (also in words), consent purpose, pool, and the options in their
+    order: those of its own first, then those that every processor has (``common``)."""
     schema = cls.options.model_json_schema()
     required = set(schema.get("required", ()))
-    own = set(cls.options.__annotations__)
-    options = [
-        {
-            "name": name,
-            "title": field.get("title", name),
-            "type": _type(field, schema),
-            "required": name in required,
-            "default": field.get("default"),
-            "description": field.get("description", ""),
-        }
-        for name, field in schema.get("properties", {}).items()
-    ]
-    options.sort(key=lambda option: option["name"] not in own)
+    fields = schema.get("properties", {})
+    options = [_option(name, cls.options.model_fields[name], fields[name], schema, name in required) for name in fields]
+    options.sort(key=lambda option: option["common"])
     return {
         "name": cls.name,
         "version": cls.version,
         "title": cls.title,
         "description": cls.description,
         "effects": asdict(cls.effects),
+        "effects_in_words": in_words(cls.effects),
+        "purpose": cls.effects.purpose,
+        "pool": cls.pool or "",
         "options": options,
     }
 
 
+def in_words(effects: Effects) -> list[str]:
+    """The effects that a processor declares, a few words each."""
+    told = [
+        (effects.costs, "costs"),
+        (effects.network, "network"),
+        (effects.may_drop, "may drop"),
+        (effects.changes, "changes"),
+        (effects.sends, "sends"),
+        (effects.purpose, f"needs consent to {effects.purpose}"),
+    ]
+    return [words for on, words in told if on]
+
+
+def _option(
+    name: str, field: FieldInfo, property_: dict[str, Any], schema: dict[str, Any], required: bool
+) -> dict[str, Any]:
+    extra = field.json_schema_extra
+    return {
+        "name": name,
+        "title": property_.get("title", name),
+        "type": _type(property_, schema),
+        "required": required,
+        "default": None if required else to_jsonable_python(field.get_default(call_default_factory=True)),
+        "secret": isinstance(extra, dict) and extra.get("secret") is True,
+        "common": _is_common(name, field),
+        "description": property_.get("description", ""),
+    }
+
+
+def _is_common(name: str, field: FieldInfo) -> bool:
+    """True for what every processor has, unless this one gives it a meaning or default of its own."""
+    base = ProcessorOptions.model_fields.get(name)
+    return base is not None and (field.description, field.default) == (base.description, base.default)
+
+
 def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
-    """A JSON schema's type in a few words: ``integer``, ``list of string``, ``'local' or 'deepgram'``."""
+    """A JSON schema's type in a few words: ``integer from 1 to 50``, ``list of string``, ``'local' or 'deepgram'``,
+    ``object {section, type}``."""
     if "$ref" in field:
         return _type(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
     if "const" in field:
         return repr(field["const"])
     if "enum" in field:
         return " or ".join(repr(value) for value in field["enum"])
-    if "anyOf" in field:
-        return " or ".join(_type(choice, schema) for choice in field["anyOf"])
-    if field.get("type") == "array":
-        return f"list of {_type(field.get('items', {}), schema)}"
-    return str(field.get("type", "any"))
+    if choices := field.get("anyOf") or field.get("oneOf"):
+        return " or ".join(dict.fromkeys(_type(choice, schema) for choice in choices))
+    match field.get("type"):
+        case "array":
+            return f"list of {_type(field.get('items', {}), schema)}"
+        case "object":
+            return _object(field, schema)
+        case kind:
+            bounds = [f"{word} {_number(field[key])}" for key, word in _BOUNDS if key in field]
+            return " ".join([str(kind or "any"), *bounds])
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def _object(field: dict[str, Any], schema: dict[str, Any]) -> str:
+    if members := field.get("properties"):
+        return f"object {{{', '.join(members)}}}"
+    values = field.get("additionalProperties")
+    if isinstance(values, dict) and (kind := _type(values, schema)) != "any":
+        return f"object of {kind}"
+    return "object"

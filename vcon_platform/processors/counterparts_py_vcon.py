@@ -1,0 +1,59 @@
+"""What is different in the processors that py_vcon_server has too.
+
+Belongs here: the differences, for the docs. There is nothing to translate: a definition of py_vcon_server runs as it
+is, because its 13 processors have the same names and options here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+PY_VCON: Mapping[str, tuple[str, ...]] = {
+    "create_amended": (
+        "The copy's uuid is of this installation's making, and the same one when a job is repeated after a crash",
+        "The original is given an attachment that points at its copy; both are stored in one step",
+        "A signed vCon may be copied",
+    ),
+    "decrypt": (),
+    "deepgram": (
+        "The option language counts, which py_vcon_server ignores; model, diarize and the other switches can be chosen",
+        "Without a key the conversation fails and says what to set; py_vcon_server does nothing and reports success",
+        "Deepgram's numbers of voices are not taken for indexes of parties",
+    ),
+    "encrypt": (),
+    "jq": (
+        "A query without an output makes the parameter null, where py_vcon_server fails",
+        "Queries are compiled when the definition is stored, and run in a child process with limits of time and memory",
+        "Of a signed vCon the payload is asked",
+    ),
+    "openai_chat_completion": (
+        "Every line is attributed to who said or wrote it (the name, else number or address), and a line break in it "
+        "cannot make it look like another's",
+        "A recording without a transcript is not transcribed on the way: put transcribe or deepgram before it",
+        "A conversation that is too long for the model is split or refused, as an option says",
+        "With json_response a code fence is taken off where there is one; what is no JSON, or broke off at max_tokens, "
+        "fails and names the option to change",
+        "Rate limits and outages are tried again as the service asks, not time-outs alone",
+        "Any service that speaks OpenAI's protocol, and Azure, by an address in the environment",
+    ),
+    "queue_job": (
+        "The queue is made if there is none",
+        "The job enters it in the same step that ends this one, whether the pipeline was run by a queue or over HTTP",
+        "It may carry parameters, a priority and a delay",
+    ),
+    "send_email": (
+        "The mail is sent after the commit, once, also when the job is repeated",
+        "STARTTLS beside TLS from the first byte; certificates are checked, and a password is never sent unencrypted",
+        "User and password are references to the environment",
+        "If the server refuses one recipient, nobody gets the mail",
+    ),
+    "set_parameters": (
+        "The values are checked to be JSON when the definition is stored",
+        "Each conversation gets its own copy",
+    ),
+    "sign": (),
+    "text_pii_redactor": (),
+    "verify": (),
+    "whisper_base": (),
+}
+"""All of them, by name; a sentence for each difference."""
