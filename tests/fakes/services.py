@@ -62,6 +62,7 @@ def service(well: Callable[[Asked], Answer]) -> Iterator[Service]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else each answer waits 40 ms for the acknowledgement of its headers
 
         def do_POST(self) -> None:
             place = urlsplit(self.path)
