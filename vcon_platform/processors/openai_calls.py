@@ -82,7 +82,8 @@ class ChatCompletions:
         most: float | None = None,
     ) -> dict[str, Any]:
         """The completion object. ``request`` is sent as it is, as far as the model takes it. It is waited for ``most``
-        seconds (unset: :data:`SECONDS`), and no longer than ``seconds``, which are left for the conversation. Raises TransientError or PermanentError, :class:`TooLong` among them."""
+        seconds (unset: :data:`SECONDS`), and no longer than ``seconds``, which are left for the conversation. Raises
+        TransientError or PermanentError, :class:`TooLong` among them."""
         limit = SECONDS if most is None else most
         timeout = limit if seconds is None else max(0.1, min(seconds, limit))
         client = self.client(service)
