@@ -16,6 +16,7 @@ from vcon_platform.api import (
     health,
     pipeline_runs,
     pipelines,
+    processors,
     queues,
     usage,
     vcons,
@@ -25,6 +26,7 @@ from vcon_platform.api import (
 from vcon_platform.api.auth import KeyRequired, open_gate
 from vcon_platform.api.problems import add_problems
 from vcon_platform.api.shelter import REQUEST_ID, Shelter
+from vcon_platform.processors.registry import load_processors
 from vcon_platform.settings import Settings, load_settings
 
 
@@ -60,6 +62,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(events.router(chosen, lambda: parts.store, gate))
     app.include_router(conserver.router(chosen, gate, parts))
     app.include_router(pipelines.router(chosen, gate))
+    registry = load_processors()
+    app.include_router(processors.router(gate, registry))
+    processors.add_option_schemas(app, registry)
     app.include_router(queues.router(chosen, gate))
     app.include_router(pipeline_runs.router(chosen, gate))
     app.include_router(usage.router(chosen, gate))
