@@ -1,5 +1,6 @@
 """The local engine on real speech: the known words, with times that fit the recording."""
 
+import json
 import re
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.processors.support import TWO_CHANNELS, WHICH_PRODUCT, encoded, sound
+from tests.processors.support import DATA, TWO_CHANNELS, WHICH_PRODUCT, encoded, sound
+from tests.processors.word_errors import word_errors
 from vcon_platform.processors import speech_local
 from vcon_platform.processors.audio import AudioError
 from vcon_platform.processors.base import PermanentError
@@ -57,6 +59,14 @@ def test_hears_the_known_words_with_times_and_confidences() -> None:
     assert all(0 < (word.confidence or 0) <= 1 for word in words)
     product = next(word for word in words if word.text.lower().startswith("product"))
     assert product.start == pytest.approx(3.6, abs=0.6)
+
+
+def test_a_whole_call_is_heard_with_few_words_wrong() -> None:
+    """The docs tell the rate over all calls: 2.1 %."""
+    call = DATA / "audio" / "payoff_call.mp3"
+    script = " ".join(turn["text"] for turn in json.loads(call.with_suffix(".turns.json").read_text()))
+    wrong, said = word_errors(script, " ".join(segment.text for segment in hear(call.read_bytes()).segments))
+    assert wrong / said < 0.07
 
 
 def test_tells_two_channels_apart_and_keeps_time_order() -> None:
@@ -183,6 +193,17 @@ def test_how_it_computes_is_part_of_which_engine_it_is(monkeypatch: pytest.Monke
     usual = LocalEngine().version
     monkeypatch.setenv("VCON_WHISPER_COMPUTE_TYPE", "float32")
     assert LocalEngine().version != usual
+
+
+@pytest.mark.parametrize(("seconds", "sure", "believed"), [(0.16, 0.45, False), (0.16, 0.9, True), (2.0, 0.45, True)])
+def test_a_phrase_that_nobody_could_have_spoken_is_not_believed(seconds: float, sure: float, believed: bool) -> None:
+    text = ["thank", "you", "very", "much", "for", "joining", "us"]
+    step = seconds / len(text)
+    words = [
+        SimpleNamespace(word=f" {word}", start=n * step, end=(n + 1) * step, probability=sure)
+        for n, word in enumerate(text)
+    ]
+    assert speech_local._believed(words) is believed
 
 
 # --- many and long recordings ----------------------------------------------------------------------------------
