@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     code_server_port: int = Field(default=14000, alias="VCON_CODE_SERVER_PORT", title="Port of Dagster's code server")
     webserver_port: int = Field(default=3000, alias="VCON_WEBSERVER_PORT", title="Port of the Dagster UI")
     api_port: int = Field(default=8000, alias="VCON_API_PORT", title="Port of the REST API")
+    compat: Literal["", "py_vcon"] = Field(
+        default="",
+        alias="VCON_COMPAT",
+        title="Old statuses",
+        description="'py_vcon': the API at the root path answers with py_vcon_server's own statuses, also where they are "
+        "wrong, for clients that test for them.",
+    )
     egress_format: Literal["0.4.0", "0.0.1"] = Field(
         default="0.4.0",
         alias="EGRESS_FORMAT_VERSION",

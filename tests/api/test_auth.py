@@ -101,6 +101,19 @@ OPENED_BY = {
     ("GET", "/api/index_vcons"): {"operate"},
     ("POST", "/api/index_vcons"): {"operate"},
     ("GET", "/api/stats"): {"read", "operate", "ingest"},
+    ("POST", "/vcon"): {"ingest"},
+    ("GET", "/vcon"): {"read"},
+    ("POST", "/process"): {"process"},
+    ("POST", "/processIO"): {"process"},
+    **{
+        ("GET", f"/{area}"): {"read", "operate"}
+        for area in ("server", "servers", "queue", "queues", "in_progress", "pipeline", "pipelines")
+    },
+    **{
+        (method, f"/{area}"): {"operate"}
+        for area in ("server", "servers", "queue", "in_progress", "pipeline")
+        for method in ("PUT", "POST", "DELETE")
+    },
     ("GET", "/v1/events"): {"read"},
 }
 """By method and the beginning of the path."""
@@ -109,6 +122,8 @@ EXCEPTIONS = {
     "/v1/pipelines/{name}/run": {"process"},
     "/v1/pipelines/{name}/run/{uuid}": {"process"},
     "/v1/pipelines/{name}/simulate": {"process"},
+    "/pipeline/{name}/run": {"process"},
+    "/pipeline/{name}/run/{uuid}": {"process"},
     "/api/vcon/egress": {"read", "operate"},
     "/api/vcon/count": {"read", "operate"},
     "/api/vcon/external-ingress": {"ingest"},
@@ -134,7 +149,7 @@ def test_each_route_lets_in_whom_its_scope_says_and_nobody_else(app: FastAPI, ke
     for method, path in routes(app):
         if path in OPEN:
             continue
-        area = "/".join(path.split("/")[:3])
+        area = "/".join(path.split("/")[: 3 if path.startswith(("/v1/", "/api/")) else 2])
         template = path.replace("recall", "{name}")
         exception = next((opened for each, opened in EXCEPTIONS.items() if _same(each, template)), None)
         expected = (exception or OPENED_BY[method, area]) | {"admin"}

@@ -24,11 +24,11 @@ def client() -> TestClient:
     add_problems(app)
     app.add_middleware(Shelter, body_bytes=1000)
 
-    @app.post("/count")
+    @app.post("/v1/count")
     async def count(request: Request) -> int:
         return len(await request.body())
 
-    @app.get("/fall/{name}")
+    @app.get("/v1/fall/{name}")
     def fall(name: str) -> None:
         raise ValueError(f"what {name} said")
 
@@ -36,7 +36,7 @@ def client() -> TestClient:
 
 
 def test_every_answer_has_an_id_and_the_headers_that_keep_browsers_out_of_trouble(client: TestClient) -> None:
-    for answer in (client.post("/count", content=b"x"), client.get("/nothing"), client.get("/fall/x")):
+    for answer in (client.post("/v1/count", content=b"x"), client.get("/nothing"), client.get("/v1/fall/x")):
         assert answer.headers["x-request-id"]
         assert {name: answer.headers.get(name) for name in HEADERS} == dict(HEADERS)
 
@@ -51,9 +51,9 @@ def pieces(*parts: bytes) -> Iterator[bytes]:
 
 
 def test_a_body_is_counted_whatever_its_headers_say(client: TestClient) -> None:
-    assert client.post("/count", content=b"x" * 1000).json() == 1000
-    announced = client.post("/count", content=b"x" * 1001)
-    streamed = client.post("/count", content=pieces(b"x" * 600, b"x" * 600))
+    assert client.post("/v1/count", content=b"x" * 1000).json() == 1000
+    announced = client.post("/v1/count", content=b"x" * 1001)
+    streamed = client.post("/v1/count", content=pieces(b"x" * 600, b"x" * 600))
     for answer in (announced, streamed):
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
@@ -62,12 +62,12 @@ def test_what_fell_over_is_answered_with_its_id_and_logged_without_what_people_s
     client: TestClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
-        answer = client.get("/fall/alice", headers={"X-Request-Id": "r-1"})
+        answer = client.get("/v1/fall/alice", headers={"X-Request-Id": "r-1"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "r-1" in answer.json()["detail"]
     assert "alice" not in answer.text
     assert "r-1" in caplog.text
-    assert "/fall/{name}" in caplog.text
+    assert "/v1/fall/{name}" in caplog.text
     assert "alice" not in caplog.text
 
 

@@ -303,3 +303,21 @@ def test_a_commit_places_jobs_by_priority_and_time_and_honours_their_text(
     commit = Commit(store.read_one(vcon.uuid), pushes=[placed("recall", job) for job in jobs])
     [_] = store.commit([commit])
     assert _names(queues.jobs("recall")) == ["urgent", "once", "later"]
+
+
+def test_a_queue_may_have_the_name_of_a_part_of_one(queues: Queues) -> None:
+    for name in ("later", "urgent", "low", "waiting"):
+        queues.push(name, [new_job("a"), new_job("b", priority="urgent"), new_job("c", not_before=time.time() + 60)])
+        state = queues.state([name])[name]
+        assert (state.urgent, state.normal, state.later) == (1, 1, 1)
+        jobs, _ = queues.lease(name, batch_id=f"batch-{name}", owner="r", limit=10)
+        assert _names(jobs) == ["b", "a"]
+        assert queues.hand_back(f"batch-{name}", owner="r") == 2
+        assert queues.state([name])[name].ready == 2
+
+
+def test_jobs_can_be_taken_out_of_a_queue_that_is_called_later(queues: Queues) -> None:
+    later, now = new_job("c", not_before=time.time() + 60), new_job("a")
+    queues.push("later", [later, now])
+    assert _names(queues.withdraw("later", [later.id, now.id])) == ["a", "c"]
+    assert queues.state(["later"])["later"].waiting == 0

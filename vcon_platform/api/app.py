@@ -5,6 +5,9 @@ Belongs here: putting the routers together. Does not belong here: what a route d
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
@@ -17,6 +20,7 @@ from vcon_platform.api import (
     pipeline_runs,
     pipelines,
     processors,
+    py_vcon,
     queues,
     usage,
     vcons,
@@ -34,15 +38,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application for ``settings`` (default: read now). Nothing is connected until a request needs it. The
     API's key is made at first start, in the file ``secrets/api_key`` of the data folder."""
     chosen = settings or load_settings()
+    gate = open_gate(chosen)
+    parts = vcons.Parts(chosen)
+    py_vcon_api = py_vcon.routers(chosen, gate, parts)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        py_vcon_api.server.start()
+        yield
+        py_vcon_api.server.stop()
+
     app = FastAPI(
+        lifespan=lifespan,
         title="vcon-platform",
         version=__version__,
         summary="Conversations in, rows out.",
         description="vCons in and out. Every route but `/health` wants the header `Authorization: Bearer KEY`; the key "
         "is in the file `secrets/api_key` of the data folder. The interactive documentation is this page.",
     )
-    add_problems(app)
-    gate = open_gate(chosen)
+    add_problems(app, compat=chosen.compat)
     app.add_middleware(KeyRequired, gate=gate)
     if chosen.cors_origins:
         app.add_middleware(
@@ -54,7 +68,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         )
     app.add_middleware(Shelter, body_bytes=chosen.document_bytes)  # the last one is around all others
     app.include_router(health.router(chosen))
-    parts = vcons.Parts(chosen)
     app.include_router(vcons_search.router(lambda: parts.store, gate))
     app.include_router(vcons.router(chosen, gate, parts))
     app.include_router(vcons_views.router(chosen, lambda: parts.store, gate))
@@ -68,4 +81,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(queues.router(chosen, gate))
     app.include_router(pipeline_runs.router(chosen, gate))
     app.include_router(usage.router(chosen, gate))
+    for each in py_vcon_api.routers:
+        app.include_router(each)
     return app

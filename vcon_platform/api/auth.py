@@ -16,8 +16,7 @@ from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBasic, HTTPBearer
+from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,12 +33,26 @@ from vcon_platform.store.connection import connect
 
 CONSERVER_HEADER = "x-conserver-api-token"
 
-# What the OpenAPI document says of credentials; reading them is _credentials' work, so that each is tried.
-_bearer = HTTPBearer(auto_error=False, description="A key, or a token of the identity provider that is configured.")
-_basic = HTTPBasic(auto_error=False, description="A key as the password, for clients that take only an address.")
-_header = APIKeyHeader(
-    name=CONSERVER_HEADER, auto_error=False, description="A key, as the conserver's clients send it."
-)
+SCHEMES: dict[str, dict[str, str]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key, or a token of the identity provider that is configured.",
+    },
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "A key as the password, for clients that take only an address.",
+    },
+    "conserver": {
+        "type": "apiKey",
+        "in": "header",
+        "name": CONSERVER_HEADER,
+        "description": "A key, as the conserver's clients send it.",
+    },
+}
+"""What the OpenAPI document says of credentials: one of them is needed everywhere. Not dependencies of each route: they
+would be built anew for every one, and looked at with every request."""
 
 
 class Gate:
@@ -51,7 +64,7 @@ class Gate:
 
     def __call__(self, *any_of: str) -> list[Any]:
         """Dependencies of a route that one of these scopes opens; none: any good key."""
-        return [Depends(self.guard(*any_of)), Security(_bearer), Security(_basic), Security(_header)]
+        return [Depends(self.guard(*any_of))]
 
     def guard(self, *any_of: str) -> Callable[[Request], Awaitable[None]]:
         """The dependency itself."""

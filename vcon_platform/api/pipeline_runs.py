@@ -70,7 +70,7 @@ class SimulateDefinitionIn(SimulateIn):
     name: str = Field(default="simulated", description="The pipeline's name.")
 
 
-class _Runs:
+class Runs:
     """Runs things in threads of their own, at most so many, and says when there are too many."""
 
     def __init__(self, limit: int = RUNS_AT_ONCE) -> None:
@@ -78,16 +78,9 @@ class _Runs:
         self._room = threading.BoundedSemaphore(2 * limit)
 
     async def __call__[T](self, work: Callable[[], T]) -> T:
-        if not self._room.acquire(blocking=False):
-            raise Problem(503, "busy", "As many direct runs as may be are under way; come again, or queue the vCon.")
+        """What ``work`` gives. Its errors are told as /v1 tells them."""
         try:
-            future = self._pool.submit(work)
-        except BaseException:
-            self._room.release()
-            raise
-        future.add_done_callback(lambda _: self._room.release())  # also where the caller hung up
-        try:
-            return await asyncio.wrap_future(future)
+            return await self.plainly(work)
         except DirectRunFailed as failed:
             raise _failed(failed) from None
         except DefinitionError as error:
@@ -98,13 +91,25 @@ class _Runs:
         except NotReady as not_ready:
             raise Problem(409, "not_ready", str(not_ready)) from None
 
+    async def plainly[T](self, work: Callable[[], T]) -> T:
+        """What ``work`` gives, or raises."""
+        if not self._room.acquire(blocking=False):
+            raise Problem(503, "busy", "As many direct runs as may be are under way; come again, or queue the vCon.")
+        try:
+            future = self._pool.submit(work)
+        except BaseException:
+            self._room.release()
+            raise
+        future.add_done_callback(lambda _: self._room.release())  # also where the caller hung up
+        return await asyncio.wrap_future(future)
+
 
 def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -> APIRouter:
     """The routes. ``gate`` guards each. ``record``: counts runs for Dagster (default: it is told over the webserver of
     this installation)."""
     routes = APIRouter(prefix="/v1", tags=["Direct runs"])
     bench = Workbench(settings)
-    runs = _Runs()
+    runs = Runs()
     counted = record or DirectRecord(reported_to(f"http://{LOOPBACK}:{settings.webserver_port}"))
 
     def run(name: str, given: Callable[[], Given], save: bool, parameters: str | None) -> DirectResult:

@@ -60,16 +60,17 @@ class Problem(PlatformError):
         self.status, self.code, self.headers, self.extra = status, code, headers or {}, extra
 
 
-def add_problems(app: FastAPI) -> None:
-    """Let the application answer the platform's errors. Anything else stays a bare 500: its text may hold anything."""
+def add_problems(app: FastAPI, *, compat: str = "") -> None:
+    """Let the application answer the platform's errors. Anything else stays a bare 500: its text may hold anything.
+    ``compat``: ``py_vcon`` for that server's own statuses."""
 
     @app.exception_handler(PlatformError)
     async def answer(request: Request, error: PlatformError) -> JSONResponse:
-        return problem(error, request.url.path)
+        return problem(error, request.url.path, compat=compat)
 
     @app.exception_handler(RequestValidationError)
     async def refuse(request: Request, error: RequestValidationError) -> JSONResponse:
-        return problem(_bad_request(error), request.url.path)
+        return problem(_bad_request(error), request.url.path, compat=compat)
 
 
 def _bad_request(error: RequestValidationError) -> Problem:
@@ -82,7 +83,7 @@ def _bad_request(error: RequestValidationError) -> Problem:
     return Problem(422, "bad_request", told, faults=faults)
 
 
-def problem(error: PlatformError, path: str = "") -> JSONResponse:
+def problem(error: PlatformError, path: str = "", *, compat: str = "") -> JSONResponse:
     """The answer that fits an error on this path. A refused document lists its faults, each with a JSON pointer."""
     body: dict[str, Any]
     if isinstance(error, Rejected):
@@ -107,6 +108,8 @@ def problem(error: PlatformError, path: str = "") -> JSONResponse:
         headers["WWW-Authenticate"] = 'Bearer, Basic realm="vcon-platform: any name, the key as password"'
     if path.startswith("/api/"):
         return _as_conserver(status, str(error), headers)
+    if path and not path.startswith("/v1/"):
+        return _as_py_vcon(status, error, body, headers, compat)
     body = {"title": body["code"].replace("_", " "), "status": status, "detail": str(error), **body}
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
@@ -116,3 +119,21 @@ def _as_conserver(status: int, detail: str, headers: Mapping[str, str]) -> JSONR
     if status == 401:
         status, detail, headers = 403, "Invalid API Key", {}
     return JSONResponse({"detail": detail}, status, dict(headers))
+
+
+def _as_py_vcon(
+    status: int, error: PlatformError, body: Mapping[str, Any], headers: Mapping[str, str], compat: str
+) -> JSONResponse:
+    """As py_vcon_server's clients know errors: an object with ``detail``, and the class of a domain error."""
+    detail: Any = body.get("places") or str(error)
+    if body["code"] == "bad_request":  # the framework's own form, without the values
+        detail = [
+            {"type": each["code"], "loc": each["pointer"][1:].split("/"), "msg": each["message"]}
+            for each in body["faults"]
+        ]
+    told = {"detail": detail}
+    if exception_class := body.get("exception_class"):
+        told["exception_class"] = exception_class
+    if compat == "py_vcon":
+        status = int(body.get("peer_status") or status)
+    return JSONResponse(told, status, dict(headers))

@@ -66,6 +66,7 @@ class Parts:
         self._settings = settings
         self._store: Store | None = None
         self._door: Door | None = None
+        self.lease_seconds = settings.lease_seconds
         self._desk = desk_of(settings, lambda: self.store)
 
     def check_queues(self, queues: list[str]) -> None:

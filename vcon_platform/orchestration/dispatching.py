@@ -54,6 +54,7 @@ def look(instance: dg.DagsterInstance, run: Runtime, definitions: Sequence[Defin
         rates=read_rates(run.client, definitions),
         times=remembered.times,
         max_runs=run.settings.max_batch_runs,
+        weights=remembered.weights,
     )
     memory.keep(share)
     streams = _streams(run, definitions, states, runs, now)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from vcon_platform.pipelines.definition import Definition
@@ -79,10 +80,12 @@ def plan_batches(
     rates: Mapping[str, float],
     times: Mapping[str, float],
     max_runs: int,
+    weights: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[Plan, FairShare]:
-    """The runs to start now, and the virtual times to remember. ``max_runs``: over all pipelines of the batch lane."""
+    """The runs to start now, and the virtual times to remember. ``max_runs``: over all pipelines of the batch lane.
+    ``weights``: in place of the definitions'."""
     lane = [definition for definition in definitions if definition.options.lane == "batch"]
-    look = _Look(lane, states, list(runs), rates)
+    look = _Look(lane, states, list(runs), rates, weights)
     share = FairShare(look.backlogs(), times)
     plan = Plan()
     free = max_runs - sum(run.lane == "batch" for run in look.runs)
@@ -122,7 +125,9 @@ class _Look:
         states: Mapping[str, QueueState],
         runs: list[RunUnderWay],
         rates: Mapping[str, float],
+        weights: Mapping[str, int],
     ) -> None:
+        self._weights = weights
         self.definitions = {definition.name: definition for definition in lane}
         self.runs = [run for run in runs if run.pipeline in self.definitions and run.lane != "stream"]
         self.busy: Counter[tuple[str, Lane]] = Counter((run.pipeline, run.lane) for run in self.runs)
@@ -144,7 +149,7 @@ class _Look:
         return [
             Backlog(
                 name,
-                definition.options.weight,
+                self._weights.get(name, definition.options.weight),
                 self.left[name],
                 full_batch(definition, self._rates.get(name)),
                 waited_for=self._waited_for(definition),

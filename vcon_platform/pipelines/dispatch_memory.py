@@ -19,6 +19,8 @@ class Remembered:
 
     times: Mapping[str, float]
     leased: frozenset[str]
+    weights: Mapping[str, int]
+    """What an operator gave a queue in place of its definition's weight."""
 
 
 class DispatchMemory:
@@ -31,12 +33,14 @@ class DispatchMemory:
         """All of it, and which of these runs have leased, in one round trip."""
         pipeline = self._client.pipeline(transaction=False)
         pipeline.hgetall(keys.FAIRNESS)
+        pipeline.hgetall(keys.WEIGHTS)
         for run_id in run_ids:
             pipeline.exists(keys.batch(run_id))
-        kept, *leased = pipeline.execute()
+        kept, weights, *leased = pipeline.execute()
         return Remembered(
             times={name.decode(): float(raw) for name, raw in kept.items()},
             leased=frozenset(run_id for run_id, there in zip(run_ids, leased, strict=True) if there),
+            weights={name.decode(): int(raw) for name, raw in weights.items()},
         )
 
     def keep(self, share: FairShare) -> None:

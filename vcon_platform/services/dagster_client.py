@@ -102,6 +102,12 @@ class DagsterClient:
         )
         _expect(data["terminateRun"], "TerminateRunSuccess")
 
+    def daemon_beat(self) -> float | None:
+        """When Dagster's daemon gave its last sign of life (epoch seconds); None if it never did."""
+        data = self.query("{ instance { daemonHealth { allDaemonStatuses { lastHeartbeatTime } } } }")
+        statuses = data["instance"]["daemonHealth"]["allDaemonStatuses"]
+        return max((each["lastHeartbeatTime"] for each in statuses if each["lastHeartbeatTime"]), default=None)
+
     def partitions(self, asset: Sequence[str]) -> list[str]:
         """The partition keys of an asset, oldest first."""
         data = self.query(

@@ -50,12 +50,16 @@ MEDIA_CURSOR = "media:sweep:cursor"
 """String: the folder of the media that the next sweep begins with."""
 FAIRNESS = "dispatch:fairness"
 """Hash: how far each pipeline is ahead of the one that is furthest behind, in virtual time."""
+WEIGHTS = "dispatch:weights"
+"""Hash: queue to a weight that an operator gave it in place of its definition's."""
 RATES = "dispatch:rates"
 """Hash: pipeline to the JSON of its measured rate."""
 
 API_KEYS = "access:keys"
 """Hash: id of an API key to its record; of the key itself only a hash."""
 
+SERVERS = "servers"
+"""Hash: key of a process of the REST API to its state (JSON). py_vcon_server's name and convention."""
 PIPELINES = "pipelines"
 """Set: names of the pipelines whose definitions are stored here. py_vcon_server's name and convention."""
 PIPELINE_CHANGES = "pipelines:changes"
@@ -156,6 +160,11 @@ def result(digest: str) -> str:
 def account(pipeline: str, period: str) -> str:
     """Hash: what a pipeline used in a period: a day (``2026-07-30``), a month (``2026-07``), or ``total``."""
     return f"account:{pipeline}:{period}"
+
+
+def run_account(run_id: str) -> str:
+    """Hash: what a run used."""
+    return f"account:run:{run_id}"
 
 
 def accounted(event_id: str) -> str:

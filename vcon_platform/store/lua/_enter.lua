@@ -66,7 +66,7 @@ local function enter(list, entry, keep)
   end
   if not mark(queue, entry, keep) then return 0 end
   redis.call('SADD', 'queues', string.sub(queue, 7))
-  if string.sub(list, -6) == ':later' then
+  if list == queue .. ':later' then -- not by its ending: a queue may be called later
     redis.call('ZADD', list, time_of(entry), entry)
   else
     redis.call('RPUSH', list, entry)

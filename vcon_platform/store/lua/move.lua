@@ -26,7 +26,7 @@ local function move(i)
   if ARGV[i + 3] ~= '' then redis.call('XADD', KEYS[2], '*', 'events', ARGV[i + 3]) end
   moved[#moved + 1] = (i + 3) / 4
 end
-if string.sub(from, -6) == ':later' and queue then
+if queue and from == queue .. ':later' then
   for i = 1, #ARGV, 4 do
     if redis.call('ZREM', from, ARGV[i]) == 1 then move(i) end
   end

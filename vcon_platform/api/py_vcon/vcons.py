@@ -1,0 +1,112 @@
+"""``/vcon``: documents in and out, asked by jq and JSONPath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from vcon_platform.access.caller import Caller
+from vcon_platform.api.auth import Gate, WhoAsks
+from vcon_platform.api.problems import Problem
+from vcon_platform.api.py_vcon.faults import fault, no_vcon
+from vcon_platform.api.py_vcon.forms import ADAPTER, Asked, version_for
+from vcon_platform.api.vcons import Parts, take_in
+from vcon_platform.api.visibility import must_see
+from vcon_platform.ingress.answer import Source
+from vcon_platform.ingress.opening import zone_of
+from vcon_platform.processors.jq_child import JqError, shared_child
+from vcon_platform.settings import Settings
+from vcon_platform.store import keys
+from vcon_platform.store.connection import explained
+from vcon_platform.store.documents import Missing
+from vcon_platform.store.media_documents import write_document
+from vcon_platform.store.originals import find_original, original_bytes
+from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.export import export
+from vcon_platform.vcon.faults import Rejected
+from vcon_platform.vcon.gates import canonical_uuid
+
+MOST_OUTPUTS = 100_000
+Version = Annotated[Asked, Query(description="'posted': as it was posted; else this version.")]
+
+
+def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
+    """The routes. ``gate`` guards each."""
+    routes = APIRouter(prefix="/vcon", tags=["vCon: Storage CRUD"])
+
+    @routes.post("", dependencies=gate("ingest"), summary="Store a vCon", status_code=204)
+    async def post(request: Request) -> None:
+        """In any of the three forms and any version; a second one of the same uuid is a new revision."""
+        try:
+            await take_in(settings, parts, request, Source(ADAPTER, zone=zone_of(settings)))
+        except Rejected as error:
+            raise _refused(error) from None
+
+    @routes.get("/{vcon_uuid}", dependencies=gate("read"), summary="A vCon")
+    def get(vcon_uuid: str, who: WhoAsks, version: Version = "posted") -> Response:
+        """A signed or encrypted one as it was posted."""
+        vcon, meta = seen(parts, who, vcon_uuid)
+        return StreamingResponse(_pieces(parts, vcon, meta, version), media_type="application/json")
+
+    @routes.get("/{vcon_uuid}/jq", dependencies=gate("read"), summary="Ask a vCon by jq")
+    def jq(vcon_uuid: str, jq_transform: Annotated[str, Query(max_length=100_000)], who: WhoAsks) -> list[Any]:
+        """Every output of the filter. A signed vCon is asked by its payload."""
+        vcon, meta = seen(parts, who, vcon_uuid, peer=500)
+        try:
+            return shared_child().outputs(jq_transform, export(vcon.data, version_for(meta)), most=MOST_OUTPUTS)
+        except JqError as error:
+            raise fault(422, f"jq_transform: {error}", peer=500) from None
+
+    @routes.get("/{vcon_uuid}/jsonpath", dependencies=gate("read"), summary="Ask a vCon by JSONPath")
+    def jsonpath(vcon_uuid: str, path_string: Annotated[str, Query(max_length=10_000)], who: WhoAsks) -> Response:
+        """Every match, by RedisJSON's rules."""
+        import redis
+
+        vcon, _ = seen(parts, who, vcon_uuid, peer=200)
+        try:
+            found = parts.store.client.execute_command("JSON.GET", keys.document(vcon.uuid), path_string)  # type: ignore[no-untyped-call]
+        except redis.ResponseError:
+            raise fault(422, "path_string is no JSONPath that RedisJSON understands", peer=500) from None
+        return Response(found or b"[]", media_type="application/json")
+
+    return routes
+
+
+def seen(parts: Parts, who: Caller, given: str, *, peer: int = 404) -> tuple[Vcon, dict[str, str]]:
+    """A vCon that this caller may see, with what is kept beside it. Raises Problem: 404."""
+    uuid = canonical_uuid(given)
+    if uuid is None:
+        raise no_vcon(given, peer=peer)
+    with explained():
+        try:
+            vcon = parts.store.documents.read_one(uuid)
+            must_see(who, parts.store.documents, uuid, vcon)
+        except Missing:
+            raise no_vcon(given, peer=peer) from None
+        return vcon, parts.store.documents.meta(uuid)
+
+
+def _pieces(parts: Parts, vcon: Vcon, meta: dict[str, str], version: Asked) -> Iterator[bytes]:
+    store = parts.store
+    if version == "posted" and meta.get("form", "unsigned") != "unsigned":
+        original = find_original(store.documents, vcon.uuid)
+        if not original.apart:  # else it is gzip: the view is what its clients can read
+            return original_bytes(original, store.media)
+    return write_document(store.media, export(vcon.data, version_for(meta, version)))
+
+
+def _refused(error: Rejected) -> Problem:
+    """The framework's form of an error, which its clients print."""
+    if any(each.code == "uuid_required" for each in error.faults):
+        return fault(422, "vCon UUID: not set")
+    places: list[dict[str, Any]] = [
+        {"type": each.code, "loc": ["body", *filter(None, each.pointer.split("/"))], "msg": each.message}
+        for each in error.faults
+    ]
+    problem = fault(error.status, orjson.dumps(places).decode())
+    problem.extra["places"] = places
+    return problem
