@@ -2,18 +2,23 @@
 
 import re
 import sys
+from functools import partialmethod
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import httpx
 import pytest
 from pydantic import Field
 
+from tests.processors.support import ResultsInMemory, context, document
 from vcon_platform.processors.base import Processor, ProcessorIO, ProcessorOptions
 from vcon_platform.processors.conserver_links import LINKS, counterparts
 from vcon_platform.processors.counterparts_py_vcon import PY_VCON
 from vcon_platform.processors.documentation import COMPARISON, REFERENCE, generated, pages, reference
 from vcon_platform.processors.registry import Registry, load_processors
-from vcon_platform.processors.testing import HOSTILE_DOCUMENTS
+from vcon_platform.processors.testing import HOSTILE_DOCUMENTS, processor_tests
+from vcon_platform.vcon.document import Vcon
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -104,8 +109,44 @@ def test_what_markdown_would_misread_is_escaped() -> None:
     assert '| `odd` | string | ``"a\\|`b`"`` | &lt;b> or a\\|b. |' in reference(Registry({"odd": Odd}), {})
 
 
+def _examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (DOCS / "write-a-processor.md").read_text(), re.S)
+
+
+def test_the_example_that_calls_a_service_buys_what_it_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("my_processors.mood")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setenv("MOOD_API_KEY", "k")
+    exec(compile(_examples()[2], "mood.py", "exec"), module.__dict__)  # noqa: S102
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["authorization"])
+        return httpx.Response(200, json={"score": 7})
+
+    monkeypatch.setattr(httpx.AsyncClient, "__init__", partialmethod(_with_transport, httpx.MockTransport(answer)))
+    results = ResultsInMemory()
+
+    def a_chat() -> ProcessorIO:
+        dialog = {"type": "text", "body": "Well done.", "encoding": "none", "parties": [0]}
+        return ProcessorIO([Vcon(document(dialog=[dialog]))], context(results=results))
+
+    suite = processor_tests(module.__dict__["Mood"], example_io=a_chat)()
+    suite.test_same_input_twice_has_the_same_effect()
+    suite.test_every_option_explains_itself()
+    suite.test_does_only_what_it_declares()
+    assert asked == ["Bearer k"]
+
+
+_plain_init = httpx.AsyncClient.__init__
+
+
+def _with_transport(client: httpx.AsyncClient, transport: httpx.AsyncBaseTransport, **given: Any) -> None:
+    _plain_init(client, transport=transport, **given)
+
+
 def test_the_example_of_a_processor_runs_and_passes_the_standard_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    code, tests = re.findall(r"```python\n(.*?)```", (DOCS / "write-a-processor.md").read_text(), re.S)
+    code, tests, _ = _examples()
     modules = {name: ModuleType(name) for name in ("my_processors", "my_processors.long_calls", "their_tests")}
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
