@@ -112,6 +112,14 @@ def test_ass_colours_the_word_that_is_spoken_and_takes_no_commands_from_it() -> 
     assert lines[-1] == r"Dialogue: 0,0:00:05.00,0:00:05.50,Default,,0,0,0,,Hi (you){\1c&H0000FF00&} /N{\r}"
 
 
+@pytest.mark.parametrize("output", ["word_srt", "word_ass"])
+def test_captions_alone_give_a_turn_table_too(output: str) -> None:
+    table = turns(run(call(), output_types=[output]).vcon)
+    assert " ".join(turn.text for turn in table).startswith("Hello there.")
+    assert (table[0].start, table[-1].end) == (0, 5.5)
+    assert [turn.text for turn in table if output == "word_ass"] in ([], ["Hello there.", "Hi (you) /N"])
+
+
 def test_times_beyond_an_hour_and_at_the_edge_of_a_second_are_clocks() -> None:
     late = Segment(0, "late", (SpokenWord("late", 3661.9996, 36_000.25, None),))
     heard = Transcription("en", 1, 1, (late,))
