@@ -64,3 +64,11 @@ def test_days_and_months_are_forgotten_and_the_total_is_not(redis_client: Redis)
     stays = {span: redis_client.ttl(keys.account("notes", period(span, NOW))) for span in ("day", "month", "total")}
     assert stays["total"] == -1
     assert 31 * 86400 < stays["day"] < stays["month"]
+
+
+def test_a_run_has_an_account_too_for_as_long_as_it_may_be_asked(redis_client: Redis) -> None:
+    accounts = Accounts(redis_client)
+    for number in range(2):
+        accounts.add("notes", {"calls": "1"}, NOW, event=b"{}", event_id=str(number), run_id="run-1")
+    assert accounts.read_run("run-1") == accounts.read("notes", "day", NOW) == {"calls": 2}
+    assert redis_client.ttl(keys.run_account("run-1")) > 3600

@@ -16,7 +16,7 @@ from vcon_platform.orchestration.effects_job import deliver_due
 from vcon_platform.orchestration.holding import Held, held_by, hold, in_hand, take_up
 from vcon_platform.orchestration.op_retries import retried
 from vcon_platform.orchestration.options import config_model, options_with
-from vcon_platform.orchestration.report import red, sent_metadata, settled_metadata, step_metadata
+from vcon_platform.orchestration.report import bought_metadata, red, sent_metadata, settled_metadata, step_metadata
 from vcon_platform.orchestration.runtime import Runtime, runtime
 from vcon_platform.pipelines.batch import Settled
 from vcon_platform.pipelines.definition import Definition, Step
@@ -171,6 +171,7 @@ def settle_op(definition: Definition, projections: Mapping[str, Projection]) -> 
                 settled = run.engine.settle(definition, leased)
             held.release()
         metadata = settled_metadata(definition, held.batch.id, settled)
+        metadata |= bought_metadata(run.engine.purchasing, context.run_id)
         if not _ancestors(context):
             _tell_rate(context, run, definition, settled, time.monotonic() - held.began)
         if settled.effects:

@@ -6,8 +6,10 @@ import dagster as dg
 
 from vcon_platform.pipelines.batch import Settled
 from vcon_platform.pipelines.definition import Definition
+from vcon_platform.pipelines.purchases import Purchasing
 from vcon_platform.pipelines.steps import StepReport
 from vcon_platform.store import keys
+from vcon_platform.store.connection import StoreUnavailable
 
 NAMED = 50
 """How many failed conversations a run names; the dead queue has them all."""
@@ -33,6 +35,29 @@ def _asked_for(told: StepReport | Settled) -> dict[str, dg.MetadataValue]:
 def sent_metadata(told: Mapping[str, int]) -> dict[str, dg.MetadataValue]:
     """What became of the effects that were due when the run ended: its own, and older ones."""
     return {f"effects_{name}": dg.MetadataValue.int(count) for name, count in sorted(told.items()) if count}
+
+
+def bought_metadata(purchasing: Purchasing | None, run_id: str) -> dict[str, dg.MetadataValue]:
+    """What the run bought, where it bought anything. Without Redis nothing is told: the ledger will know."""
+    if purchasing is None:
+        return {}
+    try:
+        used = purchasing.used_by_run(run_id)
+    except StoreUnavailable:
+        return {}
+    if not used.calls:
+        return {}
+    metadata: dict[str, dg.MetadataValue] = {"bought_calls": dg.MetadataValue.int(used.calls)}
+    if used.seconds:
+        metadata["bought_seconds_of_audio"] = dg.MetadataValue.float(round(used.seconds, 3))
+    if used.tokens:
+        metadata["bought_tokens"] = dg.MetadataValue.int(used.tokens)
+    if used.price or not used.unpriced:
+        name = "bought_price" + (f"_{currency}" if (currency := purchasing.currency()) else "")
+        metadata[name] = dg.MetadataValue.float(round(float(used.price), 6))
+    if used.unpriced:
+        metadata["bought_without_price"] = dg.MetadataValue.text(", ".join(used.unpriced))
+    return metadata
 
 
 def _failures_table(settled: Settled) -> dg.MetadataValue:

@@ -208,6 +208,11 @@ class Engine:
             self._registry = load_processors()
         return deliver(self._outbox, self._registry.instance, owner=f"deliver:{new_uuid()}", limit=limit)
 
+    @property
+    def purchasing(self) -> Purchasing | None:
+        """Budgets and accounts, where somebody keeps them."""
+        return self._purchasing
+
     def close(self) -> None:
         """End the processes of processors with a time limit; they come again when they are needed. Nobody has to call
         this: they end with the process that they belong to."""

@@ -58,8 +58,8 @@ class PriceUnknown(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a pipeline used in a period (``2026-07-30``, ``2026-07``, ``total``). ``price`` is that of what has one;
-    ``unpriced``: services and models without a price."""
+    """What a pipeline used in a period (``2026-07-30``, ``2026-07``, ``total``), or a run. ``price`` is that of what
+    has one; ``unpriced``: services and models without a price."""
 
     period: str
     price: Decimal
@@ -91,23 +91,12 @@ class Purchasing:
         """What the pipeline used in the present period of this budget. Raises StoreUnavailable, and PricesUnreadable
         if the budget is one in money."""
         at = self._clock()
-        sums = self._accounts.read(pipeline, budget.per, at)
         prices = self._prices.current() if budget.price is not None else self._present()
-        price, unpriced = Decimal(str(sums.get(_PRICE, 0))), []
-        for usage, calls in _without_price(sums):
-            known = prices.of(usage, calls)
-            if known is None:
-                unpriced.append(f"{usage.service}/{usage.model or '*'}")
-            else:
-                price += known
-        return Used(
-            period(budget.per, at),
-            price,
-            sums.get(_SECONDS, 0.0),
-            round(sums.get(_TOKENS, 0.0)),
-            round(sums.get(_CALLS, 0.0)),
-            tuple(unpriced),
-        )
+        return _used(period(budget.per, at), self._accounts.read(pipeline, budget.per, at), prices)
+
+    def used_by_run(self, run_id: str) -> Used:
+        """What a run that is under way or ended lately used so far. Raises StoreUnavailable."""
+        return _used(run_id, self._accounts.read_run(run_id), self._present())
 
     def check(self, pipeline: str, budget: Budget) -> None:
         """Raise :class:`BudgetExhausted` or :class:`PriceUnknown` unless more may be bought; StoreUnavailable."""
@@ -162,7 +151,12 @@ class Purchasing:
         )
         try:
             self._accounts.add(
-                buyer.pipeline, _amounts(usage, price), at, event=event.to_bytes(), event_id=event.event_id
+                buyer.pipeline,
+                _amounts(usage, price),
+                at,
+                event=event.to_bytes(),
+                event_id=event.event_id,
+                run_id=run_id,
             )
         except StoreUnavailable as error:
             logger.error(
@@ -233,6 +227,24 @@ def _amounts(usage: Usage, price: Decimal | None) -> dict[str, str]:
 def _fields(service: str, model: str) -> list[str]:
     """The fields of what was used without a price."""
     return [orjson.dumps([service, model, what]).decode() for what in ("seconds", "input", "output", _CALLS)]
+
+
+def _used(when: str, sums: Mapping[str, float], prices: Prices) -> Used:
+    price, unpriced = Decimal(str(sums.get(_PRICE, 0))), []
+    for usage, calls in _without_price(sums):
+        known = prices.of(usage, calls)
+        if known is None:
+            unpriced.append(f"{usage.service}/{usage.model or '*'}")
+        else:
+            price += known
+    return Used(
+        when,
+        price,
+        sums.get(_SECONDS, 0.0),
+        round(sums.get(_TOKENS, 0.0)),
+        round(sums.get(_CALLS, 0.0)),
+        tuple(unpriced),
+    )
 
 
 def _without_price(sums: Mapping[str, float]) -> Iterator[tuple[Usage, int]]:
