@@ -5,7 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from tests.processors.support import document, io_of
-from vcon_platform.processors.base import Effect, Effects, PermanentError, Processor, ProcessorIO, ProcessorOptions
+from vcon_platform.processors.base import (
+    Effect,
+    Effects,
+    PermanentError,
+    Processor,
+    ProcessorIO,
+    ProcessorOptions,
+    Usage,
+)
 from vcon_platform.processors.testing import processor_tests
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.uuids import new_uuid
@@ -22,6 +30,10 @@ def make(work: Callable[[ProcessorIO], None], **members: object) -> type[Process
 
     about = {"name": "sample", "version": "1", "title": "Sample", "description": "For tests.", "process": process}
     return type("Sample", (Processor,), {**about, **members})
+
+
+class WithPassword(ProcessorOptions):
+    smtp_password: str = ""
 
 
 def nothing(io: ProcessorIO) -> None:
@@ -75,7 +87,16 @@ def leave_an_object(io: ProcessorIO) -> None:
     io.parameters["it"] = _ODD
 
 
+def buy(io: ProcessorIO) -> None:
+    io.buy(SAMPLE, ("the same",), lambda: ("bought", Usage("test")))
+
+
+def buy_twice(io: ProcessorIO) -> None:
+    io.buy(SAMPLE, (str(next(_calls)),), lambda: ("bought", Usage("test")))
+
+
 _ODD = object()
+SAMPLE = make(nothing)()
 
 
 @pytest.mark.parametrize(
@@ -89,6 +110,11 @@ _ODD = object()
         (leave_an_object, {}, "test_what_it_makes_and_asks_for_can_be_kept"),
         (send, {}, "test_does_only_what_it_declares"),
         (send_then_fail, {"effects": Effects(sends=True)}, "test_leaves_the_vcon_untouched_when_it_fails"),
+        (buy, {}, "test_what_it_buys_is_bought_once"),
+        (buy_twice, {"effects": Effects(costs=True)}, "test_what_it_buys_is_bought_once"),
+        (nothing, {"effects": Effects(costs=True)}, "test_what_it_buys_is_bought_once"),
+        (nothing, {"effects": Effects(purpose="To Analyse")}, "test_the_purpose_is_one_that_a_consent_can_name"),
+        (nothing, {"options": WithPassword}, "test_a_secret_is_marked_as_one"),
         (nothing, {"name": "Bad Name"}, "test_says_what_it_is"),
         (nothing, {"version": "latest"}, "test_says_what_it_is"),
         (nothing, {"title": ""}, "test_says_what_it_is"),
@@ -107,6 +133,11 @@ def test_a_fault_fails_its_test(work: Callable[[ProcessorIO], None], members: di
     suite = processor_tests(make(work, **members), example_io=fresh, failing_io=fresh)
     with pytest.raises(pytest.fail.Exception):
         getattr(suite(), failing)()
+
+
+def test_what_is_bought_as_declared_passes_the_suite() -> None:
+    suite = processor_tests(make(buy, effects=Effects(costs=True)), example_io=lambda: io_of(document()))
+    suite().test_what_it_buys_is_bought_once()
 
 
 def test_a_crash_on_an_odd_document_fails_the_suite() -> None:

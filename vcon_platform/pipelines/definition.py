@@ -30,6 +30,7 @@ from vcon_platform.pipelines.names import DAGSTER_WORDS, name_fault, queue_fault
 from vcon_platform.pipelines.pipeline_options import PipelineOptions
 from vcon_platform.pipelines.texts import MOST_BYTES, not_plain
 from vcon_platform.processors.base import Processor, ProcessorOptions
+from vcon_platform.processors.describe import secret_options
 from vcon_platform.processors.registry import Registry
 
 __all__ = ["Definition", "DefinitionError", "PipelineOptions", "Step", "canonical", "hash_of", "read_definition"]
@@ -213,16 +214,6 @@ def _secret_faults(model: type[BaseModel], given: Any, *at: str | int) -> Iterat
                 pointer(*at, "processor_options", "format_options", name),
                 "is secret and cannot come from a parameter; write env:NAME as the option itself",
             )
-
-
-def secret_options(model: type[BaseModel]) -> list[str]:
-    """The options that a processor marks as secret."""
-    marked = {
-        name: field.json_schema_extra
-        for name, field in model.model_fields.items()
-        if field.json_schema_extra is not None
-    }
-    return [name for name, extra in marked.items() if isinstance(extra, dict) and extra.get("secret") is True]
 
 
 def _format_faults(model: type[BaseModel], given: Any, *at: str | int) -> Iterator[DefinitionFault]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
@@ -21,9 +22,9 @@ def describe(cls: type[Processor[Any]]) -> dict[str, Any]:
     """Name, version, title, description, effects (also in words), consent purpose, pool, and the options in their
     order: those of its own first, then those that every processor has (``common``)."""
     schema = cls.options.model_json_schema()
-    required = set(schema.get("required", ()))
     fields = schema.get("properties", {})
-    options = [_option(name, cls.options.model_fields[name], fields[name], schema, name in required) for name in fields]
+    secret = secret_options(cls.options)
+    options = [_option(name, cls.options.model_fields[name], fields[name], schema, name in secret) for name in fields]
     options.sort(key=lambda option: option["common"])
     return {
         "name": cls.name,
@@ -51,17 +52,23 @@ def in_words(effects: Effects) -> list[str]:
     return [words for on, words in told if on]
 
 
+def secret_options(model: type[BaseModel]) -> list[str]:
+    """The options that a processor marks as secret (``json_schema_extra={"secret": True}``): they take references."""
+    extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
+    return [name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("secret") is True]
+
+
 def _option(
-    name: str, field: FieldInfo, property_: dict[str, Any], schema: dict[str, Any], required: bool
+    name: str, field: FieldInfo, property_: dict[str, Any], schema: dict[str, Any], secret: bool
 ) -> dict[str, Any]:
-    extra = field.json_schema_extra
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
     return {
         "name": name,
         "title": property_.get("title", name),
         "type": _type(property_, schema),
-        "required": required,
-        "default": None if required else to_jsonable_python(field.get_default(call_default_factory=True)),
-        "secret": isinstance(extra, dict) and extra.get("secret") is True,
+        "required": field.is_required(),
+        "default": to_jsonable_python(default),
+        "secret": secret,
         "common": _is_common(name, field),
         "description": property_.get("description", ""),
     }

@@ -12,6 +12,7 @@ import pickle
 import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -19,8 +20,11 @@ import pytest
 from pydantic import ValidationError
 
 from vcon_platform.processors import running
-from vcon_platform.processors.base import NotApplicable, Processor, ProcessorError, ProcessorIO
+from vcon_platform.processors.base import Buyer, NotApplicable, Processor, ProcessorError, ProcessorIO, Usage
+from vcon_platform.processors.describe import secret_options
 from vcon_platform.vcon.document import Vcon
+
+_SECRET = re.compile(r"(^|_)(api_?key|key|password|passwd|secret|token|credentials?|pem)$")
 
 MakeIO = Callable[[], ProcessorIO]
 
@@ -104,6 +108,19 @@ def processor_tests(
                 if not field.title or not field.description:
                     pytest.fail(f"option {name}: title and description must be set")
 
+        def test_a_secret_is_marked_as_one(self) -> None:
+            """A definition that holds one is refused by that mark."""
+            for name in processor_class.options.model_fields:
+                if _SECRET.search(name) and name not in secret_options(processor_class.options):
+                    pytest.fail(
+                        f"option {name}: mark it json_schema_extra={{'secret': True}}, so that it takes references"
+                    )
+
+        def test_the_purpose_is_one_that_a_consent_can_name(self) -> None:
+            purpose = processor_class.effects.purpose
+            if purpose and not re.fullmatch(r"[a-z][a-z0-9_-]*", purpose):
+                pytest.fail("effects.purpose: a word in lower-case letters, as transcription or analysis")
+
         def test_defaults_are_valid_and_the_schema_is_json(self) -> None:
             orjson.dumps(processor_class.options.model_json_schema())
             given = processor_class.options.model_validate(chosen)
@@ -148,6 +165,23 @@ def processor_tests(
             if after.dropped is not None and not processor_class.effects.may_drop:
                 pytest.fail("it drops conversations, but its effects do not say so")
 
+        def test_what_it_buys_is_bought_once(self) -> None:
+            results, account = _Results(), _Account()
+            for _ in range(2):
+                io = example_io()
+                io.context = replace(io.context, results=results, purchases=account)
+                run(io)
+                if account.paid and not processor_class.effects.costs:
+                    pytest.fail("it buys something, but its effects do not say that it costs")
+                account.runs.append(account.paid)
+            first, both = account.runs
+            if both > first:
+                pytest.fail("equal conversations were paid for twice: the parts it buys under differ, or its version")
+            if processor_class.effects.costs and not first:
+                pytest.fail(
+                    "its effects say that it costs, but it buys nothing by io.buy; or example_io gives it no work"
+                )
+
         @pytest.mark.parametrize("what", HOSTILE_DOCUMENTS)
         def test_does_not_fall_over_documents_from_outside(self, what: str) -> None:
             io = example_io()
@@ -164,6 +198,32 @@ def processor_tests(
 
     StandardTests.__name__ = StandardTests.__qualname__ = f"Test{processor_class.__name__}Standard"
     return StandardTests
+
+
+class _Results:
+    """A result cache in memory; values go through JSON, as in the real one."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, ...], bytes] = {}
+
+    def get_or_compute(self, parts: tuple[str, ...], compute: Callable[[], Any]) -> Any:
+        if parts not in self._kept:
+            self._kept[parts] = orjson.dumps(compute())
+        return orjson.loads(self._kept[parts])
+
+
+class _Account:
+    """Counts what is bought."""
+
+    def __init__(self) -> None:
+        self.paid = 0
+        self.runs: list[int] = []
+
+    def before(self, buyer: Buyer) -> None:
+        """Everything may be bought."""
+
+    def after(self, buyer: Buyer, usage: Usage) -> None:  # noqa: ARG002 - as the protocol has it
+        self.paid += 1
 
 
 def _run_or_refuse(run: Callable[[ProcessorIO], ProcessorIO], io: ProcessorIO) -> bool:
