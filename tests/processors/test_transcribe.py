@@ -396,11 +396,17 @@ def test_what_an_engine_does_not_say_is_left_out() -> None:
         ({"engine": "groq", "azure_endpoint": "env:VCON_SECRET_A"}, "engine openai"),
         ({"outputs": []}, "at least one"),
         ({"language": "English"}, "language"),
+        ({"language": "multi"}, "set auto"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         TranscribeOptions.model_validate(options)
+
+
+@pytest.mark.parametrize(("engine", "told"), [("local", "en"), ("openai", "en"), ("deepgram", "en-GB")])
+def test_only_deepgram_is_told_the_region_of_a_language(engine: str, told: str) -> None:
+    assert TranscribeOptions.model_validate({"engine": engine, "language": "en-GB"}).spoken == told
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if name != "vfun"])

@@ -82,7 +82,7 @@ class Transcribe(Processor[TranscribeOptions]):
         url = shareable_url(dialog) if options.send == "url" and options.engine == "deepgram" else None
         with reading(index):
             recording = recording_of(io, self, index, dialog, url=url)
-            return engine.hear(recording, options.language, mix=options.channels == "mix")
+            return engine.hear(recording, options.spoken, mix=options.channels == "mix")
 
 
 def _has_one(vcon: Vcon, index: int, options: TranscribeOptions) -> bool:

@@ -163,12 +163,19 @@ class TranscribeOptions(ProcessorOptions):
     )
 
     @property
+    def spoken(self) -> str:
+        """The language as the engine takes it: only Deepgram knows regions."""
+        return self.language if self.engine == "deepgram" else self.language.partition("-")[0]
+
+    @property
     def longest_piece(self) -> float:
         """Seconds of a piece: names of voices hold for one piece only, so those are as long as they may be."""
         return self.max_chunk_duration or (700.0 if "diarize" in self.model else 480.0)
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
+        if self.language == "multi" and self.engine != "deepgram":
+            raise ValueError("language: multi is for the engine deepgram; set auto")
         if self.engine in LOCAL:
             if self.engine_options:
                 raise ValueError(f"engine_options: the engine {self.engine} has none")
