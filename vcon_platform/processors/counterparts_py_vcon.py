@@ -54,6 +54,10 @@ PY_VCON: Mapping[str, tuple[str, ...]] = {
     "sign": (),
     "text_pii_redactor": (),
     "verify": (),
-    "whisper_base": (),
+    "whisper_base": (
+        "The model is this installation's: tiny.en unless a setting names another, base among them",
+        "Channels are heard one by one, and segments say whose they are where the dialog says it",
+        "Nothing is downloaded, and long recordings take no more memory than short ones",
+    ),
 }
 """All of them, by name; a sentence for each difference."""
