@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import Field
+from typer.testing import CliRunner
 
 from tests.processors.support import ResultsInMemory, context, document
+from vcon_platform.commands.processors import app
 from vcon_platform.processors.base import Processor, ProcessorIO, ProcessorOptions
 from vcon_platform.processors.conserver_links import LINKS, counterparts
 from vcon_platform.processors.counterparts_py_vcon import PY_VCON
@@ -35,6 +37,15 @@ PY_VCON_SERVER = (
 def test_a_page_that_is_made_from_the_processors_is_up_to_date(page: str) -> None:
     made = generated(REGISTRY, DOCS)[page]
     assert (DOCS / page).read_text() == made, "run: vcon-platform processors docs"
+
+
+def test_the_command_writes_both_pages_and_nothing_else(tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["docs", "--dir", str(tmp_path)]).exit_code == 0
+    assert sorted(each.name for each in tmp_path.iterdir()) == [COMPARISON, REFERENCE]
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert "is no folder" in str(CliRunner().invoke(app, ["docs", "--dir", str(tmp_path / "gone")]).exception)
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vcon_platform.commands import _pipeline_runs
+from vcon_platform.errors import PlatformError
 from vcon_platform.processors.describe import describe
 from vcon_platform.processors.documentation import generated
 from vcon_platform.processors.registry import UnknownProcessor, load_processors
@@ -82,6 +83,8 @@ def write_docs(
     folder: Annotated[Path, typer.Option("--dir", help="The folder of the documentation.")] = Path("docs"),
 ) -> None:
     """Write the pages that are made from the processors themselves: their reference, and the comparison."""
+    if not folder.is_dir():
+        raise PlatformError(f"{folder} is no folder; name that of the documentation with --dir")
     for name, text in generated(load_processors(), folder).items():
         (folder / name).write_text(text, encoding="utf-8")
         typer.echo(f"written: {folder / name}")
