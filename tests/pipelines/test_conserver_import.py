@@ -19,6 +19,7 @@ from vcon_platform.processors.registry import load_processors
 
 NEEDED: dict[str, dict[str, Any]] = {
     "check_and_tag": {"tag_name": "billing", "tag_value": "yes", "evaluation_question": "Is it about a bill?"},
+    "tag": {"tags": ["team:north"]},
 }
 """Options without which a link does nothing."""
 
@@ -140,6 +141,19 @@ def test_a_links_options_become_those_of_the_processor_it_is_here() -> None:
     [step] = read_definition("c", imported.definition, REGISTRY).steps
     assert imported.faults == ()
     assert step.options.model_dump(include=set(options)) == options
+
+
+def test_a_misspelt_link_is_told_the_one_that_was_meant() -> None:
+    found = _one({"links": ["l"]}, l={"module": "links.deepgram_lnk"})
+    assert "did you mean 'deepgram_link'" in _told(found, "/links/l/module", "refused")
+
+
+def test_a_link_of_two_chains_is_told_of_once() -> None:
+    chains = {"a": {"links": ["l"]}, "b": {"links": ["l"]}}
+    found = translate({"chains": chains, "links": {"l": {"module": "links.deepgram_link"}}}, REGISTRY)
+    assert [line.message for line in found.lines if line.pointer == "/links/l/module"] == [
+        "is processor 'deepgram' here"
+    ]
 
 
 def test_what_an_option_no_longer_is_is_told_at_its_place() -> None:

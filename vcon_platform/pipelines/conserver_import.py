@@ -18,7 +18,7 @@ from vcon_platform.pipelines.conserver_secrets import without_secrets
 from vcon_platform.pipelines.definition import read_definition
 from vcon_platform.pipelines.faults import DefinitionError, pointer, unknown
 from vcon_platform.pipelines.names import name_fault, queue_fault, suggested
-from vcon_platform.processors.conserver_links import counterparts, link_of
+from vcon_platform.processors.conserver_links import LINKS, counterparts, link_of
 from vcon_platform.processors.registry import Registry
 
 Kind = Literal["translated", "changed", "refused"]
@@ -64,8 +64,10 @@ class Translation:
         return [line for line in self.lines if line.kind == "refused"]
 
     def tell(self, kind: Kind, message: str, *at: str | int) -> None:
-        """Write down what became of one part."""
-        self.lines.append(Line(kind, pointer(*at), message))
+        """Write down what became of one part, once: a link may stand in several chains."""
+        line = Line(kind, pointer(*at), message)
+        if line not in self.lines:
+            self.lines.append(line)
 
 
 def translate(config: Any, registry: Registry) -> Translation:
@@ -166,7 +168,7 @@ def _chain(
         )
     if not _listed(value, "links"):
         told.tell("changed", "has no links: the conserver fails every vCon of it, here it does nothing to them", *at)
-    definition = {"pipeline_options": options, "processors": list(_links(value, config, told, *at))}
+    definition = {"pipeline_options": options, "processors": list(_links(value, config, registry, told, *at))}
     faults = _faults(name, definition, registry)
     for fault in faults:
         told.tell("refused", f"cannot run here yet: {fault}", *at)
@@ -236,7 +238,7 @@ def _egress(value: Mapping[str, Any], name: str, feeds: list[str], told: Transla
 
 
 def _links(
-    value: Mapping[str, Any], config: Mapping[str, Any], told: Translation, *at: str | int
+    value: Mapping[str, Any], config: Mapping[str, Any], registry: Registry, told: Translation, *at: str | int
 ) -> Iterator[dict[str, Any]]:
     links = _section(config, "links")
     for index, link in enumerate(_listed(value, "links")):
@@ -257,6 +259,8 @@ def _links(
         processor = module.rpartition(".")[2]
         if (name := link_of(module)) and name in counterparts():
             processor, options = _counterpart(link, name, options, told)
+        elif module.startswith("links.") and processor not in registry:
+            told.tell("refused", unknown(processor, LINKS, "link of the conserver"), "links", link, "module")
         elif not module.startswith("links."):
             told.tell("refused", f"{module!r} is no link of the conserver's own; {_PLUG_IN}", "links", link, "module")
         yield {"processor_name": processor, "label": link, "processor_options": options}
