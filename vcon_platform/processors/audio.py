@@ -97,6 +97,22 @@ def survey(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Sound:
 def blocks(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Iterator[tuple[NDArray[np.int16], ...]]:
     """The recording's samples in order, a few thousand at a time, one array per channel of the file. Raises
     :class:`AudioError` as :func:`decode` does, at the latest when all has been taken."""
+    yield from _checked(data, SAMPLE_RATE, max_seconds)
+
+
+def blocks_as_recorded(
+    data: bytes, *, max_seconds: float = MAX_SECONDS
+) -> Iterator[tuple[int, tuple[NDArray[np.int16], ...]]]:
+    """As :func:`blocks`, at the recording's own sample rate, which stands before each block: for who writes it again.
+    A moment is at the same second as in :func:`blocks`, also where the recording is damaged."""
+    rates: list[int] = []
+    for block in _checked(data, None, max_seconds, rates):
+        yield rates[0], block
+
+
+def _checked(
+    data: bytes, rate: int | None, max_seconds: float, rates: list[int] | None = None
+) -> Iterator[tuple[NDArray[np.int16], ...]]:
     if not data:
         raise AudioError("it is empty")
     if len(data) > MAX_BYTES:
@@ -105,14 +121,18 @@ def blocks(data: bytes, *, max_seconds: float = MAX_SECONDS) -> Iterator[tuple[N
     if kind is None:
         raise AudioError("its first bytes are those of no audio format that is read here")
     try:
-        yield from _decoded(data, kind, max_seconds)
+        yield from _decoded(data, kind, rate, max_seconds, [] if rates is None else rates)
     except AudioError:
         raise
     except Exception:  # whatever FFmpeg's binding raises: nothing of it is fit to be shown
         raise AudioError(f"its first bytes say {kind}, but what follows is damaged") from None
 
 
-def _decoded(data: bytes, kind: str, max_seconds: float) -> Iterator[tuple[NDArray[np.int16], ...]]:
+def _decoded(
+    data: bytes, kind: str, wanted: int | None, max_seconds: float, rates: list[int]
+) -> Iterator[tuple[NDArray[np.int16], ...]]:
+    """``wanted``: samples a second; None: as many as the recording has. ``rates`` is told them before the first
+    block."""
     import av
 
     # The samples come from memory, so no protocol is needed and none is allowed: not even a container that
@@ -129,8 +149,10 @@ def _decoded(data: bytes, kind: str, max_seconds: float) -> Iterator[tuple[NDArr
             raise AudioError(f"it has {count} channels; at most {MAX_CHANNELS} are read")
         if not 4_000 <= rate <= 384_000:
             raise AudioError(f"its sample rate of {rate} Hz is not one of speech")
-        resampler = av.AudioResampler(format="s16p", layout="stereo" if count == 2 else "mono", rate=SAMPLE_RATE)
-        left = int(max_seconds * SAMPLE_RATE)
+        rate = wanted or rate
+        rates.append(rate)
+        resampler = av.AudioResampler(format="s16p", layout="stereo" if count == 2 else "mono", rate=rate)
+        left = int(max_seconds * rate)
         for frame in _resampled(container, stream, resampler):
             samples = frame.to_ndarray()
             left -= samples.shape[1]
@@ -140,7 +162,7 @@ def _decoded(data: bytes, kind: str, max_seconds: float) -> Iterator[tuple[NDArr
 
 
 def _resampled(container: Any, stream: Any, resampler: Any) -> Iterator[Any]:
-    """The stream's frames at 16 kHz. Packets that do not decode are passed over, as every player does, unless
+    """The stream's frames, resampled. Packets that do not decode are passed over, as every player does, unless
     they are the greater part: then the recording is noise, and a transcript of noise would be invented."""
     from av.error import InvalidDataError
 
