@@ -42,7 +42,7 @@ class Service:
     default_address: str | None = None
 
 
-_OPENAI = ("file", "model", "language", "stream", "api_key", "base_url", "extra_headers", "extra_query")
+_OPENAI = ("file", "model", "language", "response_format", "stream", "api_key", "base_url")
 
 SERVICES: Mapping[str, Service] = {
     "deepgram": Service(

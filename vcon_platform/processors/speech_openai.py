@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -108,7 +108,7 @@ class OpenAIEngine:
                 (*identity, str(part.channel), f"{part.start:g}-{part.end:g}"),
                 lambda part=part: self._bought(recording, request, part),  # type: ignore[misc]
             )
-            replies.append((part, reply))
+            replies.append((replace(part, data=b""), reply))  # its bytes are not needed again
         for part, reply in replies:
             segments += _segments(reply, part, None if len(replies) == 1 else part.number)
         told = (str(reply["language"]) for _, reply in replies if isinstance(reply.get("language"), str))
