@@ -235,7 +235,7 @@ class ProcessorIO:
         if not self.job_id:
             return new_uuid()
         parts = (self.context.pipeline, self.job_id, str(self.position), str(self.made))
-        return derived_uuid(_time_of(self.job_id), *parts)
+        return derived_uuid(time_of_job(self.job_id), *parts)
 
     def buy(self, processor: Processor[Any], parts: tuple[str, ...], call: Callable[[], tuple[Any, Usage]]) -> Any:
         """The result of a call that costs money or minutes: the one kept under ``parts`` (content hash, model, all
@@ -294,7 +294,7 @@ class ProcessorIO:
         self.dropped = reason
 
 
-def _time_of(job_id: str) -> datetime:
+def time_of_job(job_id: str) -> datetime:
     """When the job was made, as its id says; ids of jobs that other software queued say nothing."""
     try:
         uuid = UUID(job_id)

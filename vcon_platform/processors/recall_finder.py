@@ -1,6 +1,7 @@
 """The processor ``recall_finder``: lets a conversation go on only if it speaks of a recall.
 
-Belongs here: finding whole words and phrases in what was said. Not here: what was said (``vcon/turns.py``).
+Belongs here: its options and its verdict. Not here: what counts as a match (``phrases.py``), what was said
+(``vcon/turns.py``); a filter for any other words, which can do more (``keyword_filter.py``).
 
 It looks for words, not for meanings: "I recall that we spoke" counts as much as "the product recall". For the list
 of calls that somebody will look through, one too many costs a minute and one too few may cost a life.
@@ -8,18 +9,11 @@ of calls that somebody will look through, one too many costs a minute and one to
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import Annotated
-
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from vcon_platform.processors.base import Effects, Processor, ProcessorIO, ProcessorOptions
+from vcon_platform.processors.phrases import Phrase, count_matches, listed
 from vcon_platform.vcon.turns import transcript_text
-
-Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 
 class RecallFinderOptions(ProcessorOptions):
@@ -62,31 +56,7 @@ class RecallFinder(Processor[RecallFinderOptions]):
         if not text:
             io.drop("no transcript to search")
         elif not matches:
-            io.drop(f"the conversation does not mention {_listed(options.words)}")
+            io.drop(f"the conversation does not mention {listed(options.words)}")
         elif matches < options.min_count:
-            io.drop(f"the conversation mentions {_listed(options.words)} {matches} of {options.min_count} times")
+            io.drop(f"the conversation mentions {listed(options.words)} {matches} of {options.min_count} times")
         return io
-
-
-def count_matches(text: str, phrases: Iterable[str]) -> int:
-    """How often any of the phrases occurs in the text as whole words. Where phrases overlap, the longest counts."""
-    return sum(1 for _ in _pattern(tuple(phrases)).finditer(_folded(text)))
-
-
-def _folded(text: str) -> str:
-    """For comparing: case folded, composed letters (an accent may be written in two ways)."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-
-
-@lru_cache(maxsize=32)
-def _pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    """Escaped words joined by white space: nothing a user writes is an expression, and no part of the pattern can
-    match one stretch of text in two ways, so the time grows with the text alone."""
-    found = sorted({tuple(_folded(phrase).split()) for phrase in phrases}, key=lambda words: (-len(words), words))
-    alternatives = "|".join(r"\s+".join(re.escape(word) for word in words) for words in found)
-    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)")
-
-
-def _listed(words: tuple[str, ...]) -> str:
-    shown = ", ".join(words[:3])
-    return shown if len(words) <= 3 else f"{shown} or {len(words) - 3} more"
