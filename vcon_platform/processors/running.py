@@ -6,8 +6,8 @@ make it by :func:`run`, so a processor behaves the same in each. Not here: what 
 
 A coroutine runs in the thread that works on the conversation, in an event loop of its own that ends with it. So an
 asynchronous processor needs nothing of the platform, blocks nobody but its own conversation if it blocks, and leaves no
-task behind. It costs less than half a millisecond per conversation, and nothing that belongs to an event loop (a client)
-can be kept from one conversation to the next: open it inside ``process``.
+task behind. It costs less than half a millisecond per conversation, and nothing that belongs to an event loop (a
+client) can be kept from one conversation to the next: open it inside ``process``.
 """
 
 from __future__ import annotations
