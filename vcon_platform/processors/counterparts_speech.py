@@ -159,7 +159,7 @@ def _transcribe(given: Mapping[str, Any]) -> Options:
         "hugging_face": _hugging_face,
         "deepgram": _deepgram_engine,
     }
-    if vendor in others:
+    if isinstance(vendor, str) and vendor in others:
         found = others[vendor](options)
     else:
         found = _builtin(options)
