@@ -52,7 +52,13 @@ PY_VCON: Mapping[str, tuple[str, ...]] = {
         "Each conversation gets its own copy",
     ),
     "sign": (),
-    "text_pii_redactor": (),
+    "text_pii_redactor": (
+        "Numbers that are spoken, split or go over several turns are found too, and text dialogs are redacted as well",
+        "What is found is replaced by its place in the text, so that a mark of another length shifts nothing",
+        "A query need not be given: then structure, roles and redacted transcripts survive, and nothing else",
+        "uuid_domain is not needed; the copy gets a uuid of this installation's making, and the original points at it",
+        "redact_text does the same without a query, from an allow-list",
+    ),
     "verify": (),
     "whisper_base": (
         "The model is this installation's: tiny.en unless a setting names another, base among them",
