@@ -46,6 +46,10 @@ class EventKind(StrEnum):
     """An effect outside was refused for good, or it is not known whether it happened."""
     USED = "used"
     """A service was used that costs money or minutes; ``detail`` says how much."""
+    CONSENT = "consent"
+    """Asked whether a purpose is allowed, and what the answer was."""
+    VERIFIED = "verified"
+    """A signature was looked at; ``detail`` says what it is worth."""
     PROJECTED = "projected"
     UNPROJECTED = "unprojected"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from vcon_platform.ledger.events import EventForm
+from vcon_platform.ledger.events import EventForm, EventKind
 from vcon_platform.pipelines.batch import AskedEffect, Item
 from vcon_platform.processors.base import Effect, PermanentError, Processor, ProcessorIO
 from vcon_platform.store import keys
@@ -33,10 +33,17 @@ def check(io: ProcessorIO, before: Sequence[int], name: str) -> None:
                 orjson.dumps(change.value)
         if io.parameters:
             orjson.dumps(io.parameters)
+        for told in io.recorded:
+            EventKind(told.event)
+            orjson.dumps(told.detail)
     except TypeError:
         raise NotKeepable(
-            f"processor {name} left a value in a vCon or a parameter that JSON cannot hold; texts, "
+            f"processor {name} left a value in a vCon, a parameter or a record that JSON cannot hold; texts, "
             "numbers, booleans, lists and objects with texts as names can be kept"
+        ) from None
+    except ValueError:
+        raise NotKeepable(
+            f"processor {name} recorded something that the ledger has no word for; use one of EventKind"
         ) from None
 
 
@@ -63,5 +70,6 @@ def take_down(
         uuids = tuple(asked.vcon_uuids) or item.job.vcon_uuids
         item.queued.append(replace(asked, vcon_uuids=uuids, parameters=parameters))
     for effect in io.effects[effects:]:
-        body = orjson.loads(orjson.dumps(effect.body, option=orjson.OPT_NON_STR_KEYS))
-        item.effects.append(AskedEffect(name, processor.name, processor.version, Effect(body, str(effect.summary))))
+        body, about = orjson.loads(orjson.dumps([effect.body, effect.about], option=orjson.OPT_NON_STR_KEYS))
+        kept = Effect(body, str(effect.summary), about)
+        item.effects.append(AskedEffect(name, processor.name, processor.version, kept))

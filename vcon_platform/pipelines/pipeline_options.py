@@ -135,6 +135,24 @@ class PipelineOptions(BaseModel):
         description="Seconds before the first retry of a job; each further one waits twice as long, with jitter.",
     )
 
+    consent: Literal["off", "enforced"] = Field(
+        default="off",
+        title="Consent",
+        description="enforced: before every processor that needs a purpose (its effects say so) the conversation's "
+        "lawful basis is asked whether it is allowed; what is refused ends there, as filtered by consent. Each answer "
+        "is in the ledger.",
+    )
+    consent_from: Literal["everyone", "customers"] = Field(
+        default="everyone",
+        title="Consent from whom",
+        description="everyone: every party but bots and organizations. customers: also without those whose role is "
+        "agent, representative, operator, supervisor, employee or staff.",
+    )
+    consent_conditions: tuple[str, ...] = Field(
+        default=(),
+        title="Conditions met",
+        description="Conditions of grants that this installation meets. A grant with any other one does not count.",
+    )
     budget: Budget | None = Field(
         default=None,
         title="Budget",

@@ -193,7 +193,8 @@ class Simulator:
             purchases=purchases,
         )
         item = Item(new_job(vcon.uuid), ProcessorIO([_copy(vcon)], context, copy.deepcopy(dict(parameters or {}))))
-        batch = Batch(run_id, run_id, definition.name, definition.version, [item], leased=False)
+        options = definition.options.model_copy(update={"timeout": None})
+        batch = Batch(run_id, run_id, definition.name, definition.version, [item], options=options, leased=False)
         steps = []
         for position, step in enumerate(definition.steps):
             if item.verdict is not None:

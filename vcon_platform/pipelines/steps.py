@@ -38,12 +38,16 @@ from vcon_platform.processors.base import (
     ProcessorIO,
     ProcessorOptions,
 )
+from vcon_platform.processors.consented import decisions
 from vcon_platform.processors.running import run
 
 if TYPE_CHECKING:
     from pebble import ProcessFuture
 
 logger = logging.getLogger(__name__)
+
+CONSENT = "consent"
+"""Who filtered a conversation that may not be used for a step's purpose: not the step, which was never asked."""
 
 CONCURRENCY = 64
 """Conversations at once in a processor that waits for the network, where no pipeline says another number."""
@@ -147,6 +151,8 @@ class _Walk:
         self._forms: dict[EventKind, EventForm] = {}
         self._pipeline_limit = (batch.options.timeout or 0.0) if batch.options else 0.0
         self._pool = prepared.processor.pool_of(prepared.options) if walker.slots is not None else None
+        enforced = batch.options is not None and batch.options.consent == "enforced"
+        self._purpose = prepared.processor.effects.purpose if enforced else ""
         self._stop = threading.Event()
         self._running: set[ProcessFuture[bytes]] = set()
         self._size = 1
@@ -187,6 +193,8 @@ class _Walk:
             if not options.should_process:
                 self._event(item, EventKind.SKIPPED, reason="should_process is false")
                 return "skipped"
+            if self._purpose and not self._allowed(item, options):
+                return "filtered"
             self._process(item, options)
         except NotApplicable as error:
             self._event(item, EventKind.SKIPPED, reason=str(error))
@@ -207,6 +215,19 @@ class _Walk:
             self._event(item, EventKind.FILTERED, reason=item.io.dropped, job=item.job.id)
             return "filtered"
         return "processed"
+
+    def _allowed(self, item: Item, options: ProcessorOptions) -> bool:
+        """Whether the conversation's lawful basis allows this processor's purpose; where not, it ends here."""
+        rules, index = self._batch.options, options.input_vcon_index
+        if rules is None or index >= len(item.io.vcons):
+            return True  # the latter is refused for what it is
+        met = rules.consent_conditions
+        [decision] = decisions(item.io, index, [self._purpose], whose=rules.consent_from, met=met)
+        self._event(item, EventKind.CONSENT, **decision.to_detail())
+        if not decision.allowed:
+            item.verdict = Verdict("filtered", decision.reason, CONSENT, decision.code)
+            self._event(item, EventKind.FILTERED, reason=decision.reason, code=decision.code, job=item.job.id)
+        return decision.allowed
 
     # --- one conversation ---------------------------------------------------------------------------------------
 
@@ -237,6 +258,9 @@ class _Walk:
             take_down(item, name, self._prepared.processor, self._form(EventKind.CREATED), len(before), *asked)
             self.queued += len(io.queued) - asked[0]
             self.effects += len(io.effects) - asked[1]
+        for told in io.recorded:
+            self._event(item, EventKind(told.event), **told.detail)
+        io.recorded.clear()
 
     def _attempt(self, item: Item, options: ProcessorOptions) -> None:
         io = item.io
@@ -244,7 +268,7 @@ class _Walk:
         try:
             self._with_slot(item, options)
         except BaseException:  # who raises has asked for nothing
-            del io.vcons[vcons:], io.queued[queued:], io.effects[effects:]
+            del io.vcons[vcons:], io.queued[queued:], io.effects[effects:], io.recorded[:]
             io.added = [vcon for vcon in io.added if any(vcon is each for each in io.vcons)]
             raise
 

@@ -33,6 +33,7 @@ from vcon_platform.processors.base import (
     PermanentError,
     ProcessorIO,
     QueuedJob,
+    Recorded,
     TransientError,
 )
 from vcon_platform.vcon.document import Vcon, change_from_json
@@ -223,4 +224,5 @@ def _applied(io: ProcessorIO, answer: dict[str, Any]) -> ProcessorIO:
     io.dropped = answer["dropped"]
     io.queued += [QueuedJob(**{**each, "vcon_uuids": tuple(each["vcon_uuids"])}) for each in answer["queued"]]
     io.effects += [Effect(**each) for each in answer["effects"]]
+    io.recorded += [Recorded(**each) for each in answer["recorded"]]
     return io

@@ -219,6 +219,7 @@ def _run(task: Task, processor: Processor[Any], options: Any) -> dict[str, Any]:
         "dropped": io.dropped,
         "queued": io.queued,
         "effects": io.effects,
+        "recorded": io.recorded,
     }
 
 

@@ -19,6 +19,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from vcon_platform.errors import PlatformError
+from vcon_platform.ledger.events import EventKind
 from vcon_platform.projections.model import Projection
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.uuids import derived_uuid, new_uuid
@@ -187,6 +188,23 @@ class QueuedJob:
     """What the job says of where it comes from, for those who read the queue."""
 
 
+class LiveDocuments(Protocol):
+    """The documents, for effects that are about where they are kept."""
+
+    def leave_after(self, uuid: str, seconds: int) -> None:
+        """Have a document leave Redis this many seconds from now, and after every later use; it stays in the archive.
+        Raises PlatformError where the archive has none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What the platform lends to a processor while it carries out an effect."""
+
+    media: MediaReader
+    documents: LiveDocuments
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """Something outside that a processor asks for (a mail, a call of a webhook): carried out after the commit, once,
@@ -195,6 +213,20 @@ class Effect:
     body: Mapping[str, Any]
     summary: str = ""
     """What it is, for ledger and simulation; no personal data."""
+    about: Any = None
+    """What makes another one of the same step about the same vCon the same, so that it is carried out once; JSON.
+    None: the body."""
+    lent: Lent | None = field(default=None, compare=False, repr=False)
+    """What the platform lends to :meth:`Processor.deliver`; None until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Something that a processor found out and that the ledger is to keep: ``event`` is an
+    :class:`~vcon_platform.ledger.events.EventKind`, ``detail`` JSON without personal data."""
+
+    event: str
+    detail: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -212,6 +244,8 @@ class ProcessorIO:
     queued: list[QueuedJob] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     """What processors have asked for so far; the engine knows whose they are."""
+    recorded: list[Recorded] = field(default_factory=list)
+    """What the processor at work wants in the ledger; the engine takes it from here."""
     job_id: str = ""
     position: int = 0
     """The job that is worked on and the place of the processor at work in its pipeline; set by the engine."""
@@ -287,6 +321,10 @@ class ProcessorIO:
     def send(self, effect: Effect) -> None:
         """Have something done outside, once, after this conversation is settled."""
         self.effects.append(effect)
+
+    def record(self, event: EventKind, **detail: Any) -> None:
+        """Have the ledger keep what was found out, whatever becomes of the conversation after this processor."""
+        self.recorded.append(Recorded(str(event), detail))
 
     def drop(self, reason: str) -> None:
         """End this conversation's way through the pipeline here, on purpose. What was changed so far is kept;
