@@ -1,4 +1,4 @@
-"""The whole way: heard, summed up, sent on; through the engine, real clients and the wires of paid services.
+"""The whole way: heard, summed up, redacted, sent on; through the engine, real clients and the wires of paid services.
 
 Belongs here: what several processors and the platform owe each other. Not here: what one of them does.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis import Redis
@@ -24,6 +24,7 @@ from vcon_platform.pipelines.batch import Settled
 from vcon_platform.pipelines.definition import Definition, read_definition
 from vcon_platform.pipelines.engine import Engine
 from vcon_platform.processors.registry import load_processors
+from vcon_platform.store import keys
 from vcon_platform.store.commits import NewVcon
 from vcon_platform.store.jobs import new_job
 from vcon_platform.vcon.document import Vcon
@@ -37,11 +38,13 @@ services:
   openai: {"*": {per_call: 0.001}}
 """
 REGISTRY = load_processors()
+CARD = "four one one one one one one one one one one one one one one one"
+SAID = ((0, f"Hello, my card number is {CARD}."), (1, "Thank you."))
 
 
 @pytest.fixture
 def ears(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    with deepgram.fake_deepgram() as fake:
+    with deepgram.fake_deepgram(SAID) as fake:
         monkeypatch.setenv("DEEPGRAM_KEY", deepgram.KEY)
         monkeypatch.setenv("DEEPGRAM_BASE_URL", fake.url)
         yield fake
@@ -49,7 +52,7 @@ def ears(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 @pytest.fixture
 def brain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    with model_api.fake_openai("They can hear each other.") as fake:
+    with model_api.fake_openai("A customer pays by card.") as fake:
         monkeypatch.setenv("OPENAI_API_KEY", model_api.KEY)
         monkeypatch.setenv("OPENAI_BASE_URL", f"{fake.url}/v1")
         yield fake
@@ -64,10 +67,11 @@ def work(redis_client: Redis, tmp_path: Path) -> Engine:
 
 
 def whole(**options: Any) -> Definition:
-    """Heard, then summed up."""
-    steps = [
+    """Heard, summed up, redacted."""
+    steps: list[tuple[str, dict[str, Any]]] = [
         ("transcribe", {"engine": "deepgram"}),
-        ("openai_chat_completion", {"model": "gpt-test"}),
+        ("summarise", {"model": "gpt-test"}),
+        ("redact_text", {"keep_analyses": ["summary"]}),
     ]
     processors = [{"processor_name": name, "processor_options": chosen} for name, chosen in steps]
     return read_definition("notes", {"pipeline_options": options, "processors": processors}, REGISTRY)
@@ -98,6 +102,11 @@ def call(work: Engine) -> str:
     return uuid
 
 
+def uuids(client: Redis) -> list[str]:
+    """All vCons of the store."""
+    return [key.decode().removeprefix("vcon:") for key in cast("list[bytes]", client.zrange(keys.LISTING, 0, -1))]
+
+
 def run(work: Engine, pipeline: Definition) -> Settled:
     """What waits, through all steps."""
     name = new_uuid()
@@ -113,7 +122,20 @@ def test_a_call_is_heard_and_summed_up(work: Engine) -> None:
     assert run(work, whole()).counts == {"done": 1}
     analysis = {each["type"]: each for each in work.documents.read_one(uuid).analysis}
     assert analysis["transcript"]["vendor"] == "deepgram"
-    assert analysis["summary"]["body"] == "They can hear each other."
+    assert analysis["summary"]["body"] == "A customer pays by card."
+
+
+@pytest.mark.usefixtures("ears", "brain")
+def test_the_copy_has_the_summary_and_not_the_card(work: Engine, redis_client: Redis) -> None:
+    uuid = call(work)
+    run(work, whole())
+    [copy] = [work.documents.read_one(each) for each in uuids(redis_client) if each != uuid]
+    assert copy.data["redacted"]["uuid"] == uuid
+    assert "A customer pays by card." in [each.get("body") for each in copy.analysis]
+    told = copy.to_bytes().decode()
+    assert "one one one" not in told
+    assert "Alice" not in told
+    assert "one one one" in work.documents.read_one(uuid).to_bytes().decode()
 
 
 @pytest.mark.usefixtures("ears", "brain")
@@ -124,11 +146,11 @@ def test_the_ledger_says_what_happened_in_which_order_and_what_it_cost(
     run(work, whole())
     ship_all(redis_client, ledger)
     told = [(each.event.value, each.processor) for each in ledger.events_of(uuid)]
-    assert [each for each in told if each[0] == "used"] == [("used", "transcribe"), ("used", "openai_chat_completion")]
+    assert [each for each in told if each[0] == "used"] == [("used", "transcribe"), ("used", "summarise")]
     assert told[-1] == ("done", None)
     sums = {each.name: each for each in ledger.usage("processor")}
     assert sums["transcribe"].seconds > 0
-    assert sums["openai_chat_completion"].prices == {"EUR": Decimal("0.001")}
+    assert sums["summarise"].prices == {"EUR": Decimal("0.001")}
 
 
 def test_doing_it_again_buys_nothing_again(work: Engine, ears: Service, brain: Service) -> None:
@@ -139,7 +161,7 @@ def test_doing_it_again_buys_nothing_again(work: Engine, ears: Service, brain: S
     work.queues.push("notes", [new_job(uuid)])
     assert run(work, whole()).counts == {"done": 2}
     assert (len(ears.asked), len(brain.asked)) == asked
-    assert len(work.documents.read_one(other).analysis) == 2
+    assert [each["type"] for each in work.documents.read_one(other).analysis] == ["transcript", "summary"]
 
 
 def test_a_service_that_is_down_does_not_make_the_ones_before_it_be_paid_again(
@@ -164,7 +186,7 @@ def test_a_budget_that_is_used_up_halfway_stops_there_and_nothing_is_lost(
     tight, wide = ({"per": "total", "price": price} for price in (0.0001, 1))
     assert run(work, whole(budget=tight)).counts == {"failed": 1}
     [dead] = work.queues.dead("notes")
-    assert (dead.code, dead.processor) == ("budget_exhausted", "openai_chat_completion")
+    assert (dead.code, dead.processor) == ("budget_exhausted", "summarise")
     assert (len(ears.asked), len(brain.asked)) == (1, 0)
     work.queues.push("notes", [new_job(uuid)])
     assert run(work, whole(budget=wide)).counts == {"done": 1}
