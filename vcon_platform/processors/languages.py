@@ -10,11 +10,12 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-_TAG = r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}"
+TAG = r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,4}"
+"""One, as a pattern."""
 
-Language = Annotated[str, StringConstraints(strip_whitespace=True, pattern=rf"^{_TAG}$")]
+Language = Annotated[str, StringConstraints(strip_whitespace=True, pattern=rf"^{TAG}$")]
 """``en``, ``de-CH``, ``zh-Hant``."""
-LanguageOrNone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=rf"^(?:{_TAG})?$")]
+LanguageOrNone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=rf"^(?:{TAG})?$")]
 """The same, or empty."""
 
 
