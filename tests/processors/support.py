@@ -11,7 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from vcon_platform.errors import PlatformError
-from vcon_platform.processors.base import ProcessorContext, ProcessorIO
+from vcon_platform.processors.base import Buyer, ProcessorContext, ProcessorIO, Usage
 from vcon_platform.projections.model import Projection
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.media import content_hash_of, decode_base64url, encode_base64url
@@ -54,6 +54,19 @@ class ResultsInMemory:
         if parts not in self.kept:
             self.kept[parts] = orjson.dumps(compute())
         return orjson.loads(self.kept[parts])
+
+
+class Account:
+    """A Purchases that allows everything and remembers what was used."""
+
+    def __init__(self) -> None:
+        self.used: list[Usage] = []
+
+    def before(self, buyer: Buyer) -> None:
+        """Anything may be bought."""
+
+    def after(self, buyer: Buyer, usage: Usage) -> None:
+        self.used.append(usage)
 
 
 def context(

@@ -9,8 +9,17 @@ import pytest
 
 from tests.fakes.services import Answer, Service
 from tests.fakes.speech_api import GROQ_KEY, KEY, fake_speech_api, form_of, refusal, seconds_of
-from tests.processors.support import TWO_CHANNELS, WHICH_PRODUCT, ResultsInMemory, document, encoded, io_of, recording
-from vcon_platform.processors.base import Buyer, PermanentError, ProcessorIO, TransientError, Usage
+from tests.processors.support import (
+    TWO_CHANNELS,
+    WHICH_PRODUCT,
+    Account,
+    ResultsInMemory,
+    document,
+    encoded,
+    io_of,
+    recording,
+)
+from vcon_platform.processors.base import PermanentError, ProcessorIO, TransientError
 from vcon_platform.processors.transcribe import Transcribe
 from vcon_platform.processors.transcribe_options import TranscribeOptions
 from vcon_platform.vcon.turns import turns
@@ -178,22 +187,14 @@ def test_the_same_recording_is_bought_once(service: Service) -> None:
 
 
 def test_seconds_and_tokens_are_told() -> None:
-    bought: list[Usage] = []
-
-    class Account:
-        def before(self, buyer: Buyer) -> None:
-            pass
-
-        def after(self, buyer: Buyer, usage: Usage) -> None:
-            bought.append(usage)
-
+    account = Account()
     io = call(sound(70))
-    io.context = replace(io.context, purchases=Account())
+    io.context = replace(io.context, purchases=account)
     run(io, model="gpt-4o-transcribe", max_chunk_duration=40)
-    assert [(each.service, each.model, each.input_tokens, each.output_tokens) for each in bought] == [
+    assert [(each.service, each.model, each.input_tokens, each.output_tokens) for each in account.used] == [
         ("openai", "gpt-4o-transcribe", 10, 4)
     ] * 2
-    assert sum(each.seconds for each in bought) == pytest.approx(70, abs=0.01)
+    assert sum(each.seconds for each in account.used) == pytest.approx(70, abs=0.01)
 
 
 # --- other services of the protocol -----------------------------------------------------------------------------

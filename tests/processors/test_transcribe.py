@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from tests.processors.support import (
     TWO_CHANNELS,
     WHICH_PRODUCT,
+    Account,
     MediaInMemory,
     ResultsInMemory,
     document,
@@ -20,7 +21,6 @@ from tests.processors.support import (
 )
 from vcon_platform.processors.audio import survey
 from vcon_platform.processors.base import (
-    Buyer,
     NotApplicable,
     PermanentError,
     ProcessorIO,
@@ -429,18 +429,10 @@ def test_only_a_service_is_waited_for_and_has_a_pool() -> None:
 
 
 def test_minutes_are_bought_and_told() -> None:
-    bought: list[Usage] = []
-
-    class Account:
-        def before(self, buyer: Buyer) -> None:
-            pass
-
-        def after(self, buyer: Buyer, usage: Usage) -> None:
-            bought.append(usage)
-
+    account = Account()
     io = one_call()
-    io.context = replace(io.context, purchases=Account())
+    io.context = replace(io.context, purchases=account)
     run(io)
-    (usage,) = bought
+    (usage,) = account.used
     assert (usage.service, usage.model) == ("local", "whisper-tiny.en")
     assert usage.seconds == pytest.approx(8.4, abs=0.1)

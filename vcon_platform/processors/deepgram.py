@@ -10,14 +10,15 @@ Deepgram's speaker numbers count voices and are taken for no party's index (``vc
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from vcon_platform.processors.base import Effects, NotApplicable, Processor, ProcessorIO, ProcessorOptions, Usage
-from vcon_platform.processors.deepgram_calls import SECONDS, seconds_used, shared_listening
+from vcon_platform.processors.base import Effects, NotApplicable, Processor, ProcessorIO, Usage
+from vcon_platform.processors.deepgram_calls import seconds_used, shared_listening
 from vcon_platform.processors.dialog_choice import InputDialogs, chosen
-from vcon_platform.processors.recordings import long_enough, reading, recording_of, recordings
+from vcon_platform.processors.hearing_options import HearingOptions
+from vcon_platform.processors.recordings import long_ones, reading, recording_of, recordings
 from vcon_platform.processors.references import needed, reference, value_of
 from vcon_platform.processors.speech import AUTO, within
 from vcon_platform.processors.speech_engines import shareable_url
@@ -38,7 +39,7 @@ def _additional(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-class DeepgramOptions(ProcessorOptions):
+class DeepgramOptions(HearingOptions):
     """What ``deepgram`` can be told."""
 
     language: str = Field(
@@ -67,32 +68,6 @@ class DeepgramOptions(ProcessorOptions):
         default_factory=dict,
         title="Additional options",
         description="Further query parameters of Deepgram's /v1/listen, e.g. keyterm, numerals, utterances.",
-    )
-    minimum_duration: float = Field(
-        default=0.0,
-        ge=0,
-        title="Least length",
-        description="Seconds that a recording must last; shorter ones are passed over.",
-    )
-    minimum_confidence: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        title="Least confidence",
-        description="From 0 to 1: a reply whose transcript Deepgram is less sure of is not written.",
-    )
-    send: Literal["bytes", "url"] = Field(
-        default="bytes",
-        title="Send",
-        description="The bytes, or the address of a recording that is kept outside, if its host is one of "
-        "VCON_SPEECH_URL_HOSTS; else the bytes.",
-    )
-    answer_within: float = Field(
-        default=SECONDS,
-        gt=0,
-        le=3600,
-        title="Answer within",
-        description="Seconds that one request may take; then it is tried again later.",
     )
     api_key: Annotated[str, AfterValidator(reference("DEEPGRAM_"))] = Field(
         default="env:DEEPGRAM_KEY",
@@ -138,9 +113,7 @@ class Deepgram(Processor[DeepgramOptions]):
         wanted = [(index, dialog) for index, dialog in wanted if not _has_one(io.vcon, index)]
         if not wanted:
             raise NotApplicable("every recording has Deepgram's transcript already")
-        wanted = [each for each in wanted if long_enough(io.context.media, *each, options.minimum_duration)]
-        if not wanted:
-            raise NotApplicable(f"no recording lasts {options.minimum_duration:g} s or longer")
+        wanted = long_ones(io.context.media, wanted, options.minimum_duration)
         key = needed(options.api_key, "Deepgram", "api_key")
         replies = [(index, self._hear(io, index, dialog, options, key)) for index, dialog in wanted]
         replies = [(index, reply) for index, reply in replies if _sure(reply) >= options.minimum_confidence]

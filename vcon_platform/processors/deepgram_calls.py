@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from deepgram import DeepgramClient
     from deepgram.core.api_error import ApiError
 
-SECONDS = 300.0
-"""For one recording: Deepgram answers within minutes or not at all."""
-
 
 @lru_cache(maxsize=1)
 def shared_listening() -> Listening:

@@ -7,7 +7,7 @@ Not here: how they are heard (``transcribe.py``, ``deepgram.py``), or where byte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from vcon_platform.errors import PlatformError
 from vcon_platform.processors.audio import AudioError, survey
 from vcon_platform.processors.base import (
     MediaReader,
+    NotApplicable,
     PermanentError,
     Processor,
     ProcessorError,
@@ -62,7 +63,17 @@ def own_hash(media: MediaReader, dialog: Mapping[str, Any]) -> str:
     return media.content_hash(source)
 
 
-def long_enough(media: MediaReader, index: int, dialog: Mapping[str, Any], least: float) -> bool:
+def long_ones(
+    media: MediaReader, among: Sequence[tuple[int, dict[str, Any]]], least: float
+) -> list[tuple[int, dict[str, Any]]]:
+    """Those that last ``least`` seconds or longer. Raises NotApplicable where none does."""
+    found = [(index, dialog) for index, dialog in among if _long_enough(media, index, dialog, least)]
+    if not found:
+        raise NotApplicable(f"no recording lasts {least:g} s or longer")
+    return found
+
+
+def _long_enough(media: MediaReader, index: int, dialog: Mapping[str, Any], least: float) -> bool:
     """Whether a recording lasts ``least`` seconds, as the dialog says; where it does not say, by decoding it. What we
     cannot decode is long enough: a service perhaps can, or says what is wrong with it."""
     if least <= 0:

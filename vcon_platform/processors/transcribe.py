@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vcon_platform.processors.base import Effects, NotApplicable, Processor, ProcessorIO
-from vcon_platform.processors.recordings import long_enough, reading, recording_of, recordings
+from vcon_platform.processors.recordings import long_ones, reading, recording_of, recordings
 from vcon_platform.processors.speech import SpeechEngine, Transcription
 from vcon_platform.processors.speech_engines import LOCAL, engine_for, shareable_url
 from vcon_platform.processors.speech_voices import owners
@@ -60,9 +60,7 @@ class Transcribe(Processor[TranscribeOptions]):
             wanted = [(i, dialog) for i, dialog in wanted if not _has_one(io.vcon, i, options)]
             if not wanted:
                 raise NotApplicable("every recording has a transcript already")
-        wanted = [each for each in wanted if long_enough(io.context.media, *each, options.minimum_duration)]
-        if not wanted:
-            raise NotApplicable(f"no recording lasts {options.minimum_duration:g} s or longer")
+        wanted = long_ones(io.context.media, wanted, options.minimum_duration)
         engine = self._engine_for(options)
         heard = [(index, dialog, self._hear(io, index, dialog, engine, options)) for index, dialog in wanted]
         sure = [each for each in heard if _sure(each[2]) >= options.minimum_confidence]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import AfterValidator, Field, StrictInt, model_validator
 
-from vcon_platform.processors.base import ProcessorOptions
+from vcon_platform.processors.hearing_options import HearingOptions
 from vcon_platform.processors.references import reference
 from vcon_platform.processors.speech_engines import LOCAL, SERVICES, EngineName
 
@@ -32,7 +32,7 @@ def _outputs(value: tuple[Output, ...]) -> tuple[Output, ...]:
     return value
 
 
-class TranscribeOptions(ProcessorOptions):
+class TranscribeOptions(HearingOptions):
     """What ``transcribe`` can be told."""
 
     engine: EngineName = Field(
@@ -83,20 +83,6 @@ class TranscribeOptions(ProcessorOptions):
         title="Parties of voices",
         description="A service's name for a voice to the index of its party, e.g. {agent: 1}; goes before voices.",
     )
-    minimum_duration: float = Field(
-        default=0.0,
-        ge=0,
-        title="Least length",
-        description="Seconds that a recording must last; shorter ones are passed over.",
-    )
-    minimum_confidence: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        title="Least confidence",
-        description="From 0 to 1: a transcript of which the engine is less sure on the whole is not written. Engines "
-        "that do not say how sure they are always pass.",
-    )
     outputs: Annotated[tuple[Output, ...], AfterValidator(_outputs)] = Field(
         default=("transcript",),
         title="Written",
@@ -121,19 +107,6 @@ class TranscribeOptions(ProcessorOptions):
         title="Longest piece",
         description="openai, groq: seconds of a recording that are sent at once; longer ones are cut where it is "
         "quiet. Unset: 480, or 700 for models that tell voices apart.",
-    )
-    answer_within: float = Field(
-        default=300.0,
-        gt=0,
-        le=3600,
-        title="Answer within",
-        description="Seconds that a service may take for one request; then it is tried again later.",
-    )
-    send: Literal["bytes", "url"] = Field(
-        default="bytes",
-        title="Send",
-        description="deepgram: bytes, or the address of a recording that is kept outside, if its host is one of "
-        "VCON_SPEECH_URL_HOSTS; else the bytes.",
     )
     api_key: _Reference = Field(
         default="",
