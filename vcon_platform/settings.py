@@ -71,6 +71,14 @@ class Settings(BaseSettings):
     code_server_port: int = Field(default=14000, alias="VCON_CODE_SERVER_PORT", title="Port of Dagster's code server")
     webserver_port: int = Field(default=3000, alias="VCON_WEBSERVER_PORT", title="Port of the Dagster UI")
     api_port: int = Field(default=8000, alias="VCON_API_PORT", title="Port of the REST API")
+    api_workers: int = Field(
+        default=1,
+        alias="VCON_API_WORKERS",
+        title="Processes of the REST API",
+        description="How many processes serve the REST API.",
+        ge=1,
+        le=64,
+    )
     compat: Literal["", "py_vcon"] = Field(
         default="",
         alias="VCON_COMPAT",

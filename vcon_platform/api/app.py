@@ -28,6 +28,7 @@ from vcon_platform.api import (
     vcons_views,
 )
 from vcon_platform.api.auth import KeyRequired, open_gate
+from vcon_platform.api.parts import Parts
 from vcon_platform.api.problems import add_problems
 from vcon_platform.api.shelter import REQUEST_ID, Shelter
 from vcon_platform.processors.registry import load_processors
@@ -39,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     API's key is made at first start, in the file ``secrets/api_key`` of the data folder."""
     chosen = settings or load_settings()
     gate = open_gate(chosen)
-    parts = vcons.Parts(chosen)
+    parts = Parts(chosen)
     py_vcon_api = py_vcon.routers(chosen, gate, parts)
 
     @asynccontextmanager

@@ -21,11 +21,10 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from vcon_platform.api.auth import Gate, WhoAsks
+from vcon_platform.api.parts import SPOOLED, Parts, source_of
 from vcon_platform.api.problems import Problem
-from vcon_platform.api.vcons import SPOOLED, Parts
 from vcon_platform.api.vcons_search import moment
-from vcon_platform.ingress.answer import Answer, Source
-from vcon_platform.ingress.opening import zone_of
+from vcon_platform.ingress.answer import Answer
 from vcon_platform.settings import Settings
 from vcon_platform.store.media_documents import write_document
 from vcon_platform.store.search_query import SearchQuery
@@ -56,6 +55,7 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
     )
     async def take_in(
         request: Request,
+        who: WhoAsks,
         queue: Annotated[list[str], Query(description="Pipelines whose queues they enter; may be repeated.")] = [],  # noqa: B006
         source: Annotated[
             str, Query(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Names where they come from.")
@@ -65,7 +65,7 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         """Lines are answered in their order: ``{"line", "uuid", "outcome", "revision"}``, or ``{"line", "code",
         "faults"}`` for one that was refused; the others are in. Whoever is cut off may send everything again."""
         await run_in_threadpool(parts.check_queues, queue)
-        origin = Source(source, tuple(dict.fromkeys(queue)), strict, zone=zone_of(settings))
+        origin = source_of(settings, who, source, queue, strict=strict)
 
         def taken(first: int, some: list[bytes]) -> bytes:
             answers = parts.door.take_many(some, origin)

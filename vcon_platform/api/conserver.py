@@ -27,12 +27,10 @@ from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
 from vcon_platform.api.conserver_config import config_of
 from vcon_platform.api.health import TIMEOUT
+from vcon_platform.api.parts import Parts, source_of, take_in, written
 from vcon_platform.api.problems import Problem
-from vcon_platform.api.vcons import Parts, take_in
 from vcon_platform.api.vcons_search import moment
 from vcon_platform.api.visibility import must_see
-from vcon_platform.ingress.answer import Source
-from vcon_platform.ingress.opening import zone_of
 from vcon_platform.pipelines.current import CurrentCatalogue
 from vcon_platform.pipelines.queueing import QueueDesk, UnknownQueue
 from vcon_platform.services.redis import why_redis_not_ready
@@ -50,6 +48,8 @@ from vcon_platform.vcon.export import export
 from vcon_platform.vcon.gates import canonical_uuid
 
 PREFIX = "/api"
+ADAPTER = "conserver"
+"""The name under which this API takes documents in."""
 _ALL = 1000
 """Page size while all are gathered."""
 _MOST = 10_000
@@ -142,8 +142,8 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
             who.need(f"ingest:{queue}")
         if not queues:
             who.need("ingest")
-        answer = await take_in(settings, parts, request, _source(settings, queues))
-        return _streamed(settings, parts, parts.store.documents.read_one(answer.uuid), 201)
+        answer = await take_in(parts, request, source_of(settings, who, ADAPTER, queues))
+        return await _whole(settings, parts, await parts.kept(who, answer), 201)
 
     @routes.get("/vcon/egress", dependencies=gate(), summary="Take uuids out of a list")
     def egress(egress_list: ListName, who: WhoAsks, limit: Annotated[int, Query(ge=1, le=_ALL)] = 1) -> list[str]:
@@ -193,19 +193,20 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         if not who.may(f"ingest:{ingress_list}"):
             raise Problem(403, "not_allowed", f"Invalid API Key for ingress list '{ingress_list}'")
         try:
-            await take_in(settings, parts, request, _source(settings, (ingress_list,)))
+            await take_in(parts, request, source_of(settings, who, ADAPTER, (ingress_list,)))
         except UnknownQueue:
             raise Problem(403, "not_allowed", f"Ingress list '{ingress_list}' not configured") from None
 
     @routes.get("/vcon/{vcon_uuid}", dependencies=gate("read"), summary="A vCon")
-    def one(vcon_uuid: str, who: WhoAsks) -> Response:
+    async def one(vcon_uuid: str, who: WhoAsks) -> Response:
         uuid = canonical_uuid(vcon_uuid)
         if uuid is None:
             raise Problem(422, "bad_uuid", "vcon_uuid is no uuid")
-        vcon = _read(who, [uuid]).get(uuid)
-        if vcon is None:
-            raise Problem(404, "not_found", "vCon not found")
-        return _streamed(settings, parts, vcon, 200)
+        try:
+            found = await parts.found(who, uuid)
+        except Missing:
+            raise Problem(404, "not_found", "vCon not found") from None
+        return await _whole(settings, parts, found.vcon, 200)
 
     @routes.get("/vcons", dependencies=gate("read"), summary="Several vCons")
     def several(
@@ -301,17 +302,12 @@ def _names(given: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for each in given for name in each.split(",") if name.strip()))
 
 
-def _source(settings: Settings, queues: tuple[str, ...]) -> Source:
-    return Source("conserver", queues, zone=zone_of(settings))
-
-
 def _form(settings: Settings, vcon: Vcon) -> dict[str, Any]:
     return export(vcon.data, "conserver" if settings.egress_format == "0.0.1" else "0.4.0")
 
 
-def _streamed(settings: Settings, parts: Parts, vcon: Vcon, status: int) -> StreamingResponse:
-    pieces = write_document(parts.store.media, _form(settings, vcon))
-    return StreamingResponse(pieces, status, _VERSION, media_type="application/json")
+async def _whole(settings: Settings, parts: Parts, vcon: Vcon, status: int) -> Response:
+    return await written(parts, _form(settings, vcon), "application/json", _VERSION, status=status)
 
 
 def _found(parts: Parts, who: Caller, query: SearchQuery, most: int) -> Iterator[str]:

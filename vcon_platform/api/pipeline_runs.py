@@ -21,10 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
+from vcon_platform.api.parts import source_of
 from vcon_platform.api.paths import uuid_in
 from vcon_platform.api.problems import Problem
-from vcon_platform.api.visibility import must_see
-from vcon_platform.ingress.answer import Source
+from vcon_platform.api.visibility import may_run, must_see
 from vcon_platform.ingress.looking import LARGEST, NotReady, look
 from vcon_platform.ingress.opening import open_door, zone_of
 from vcon_platform.pipelines.definition import Definition, read_definition
@@ -133,7 +133,12 @@ def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -
         responses=_RESPONSES,
     )
     async def run_posted(
-        request: Request, name: str, save: Save = False, results: Results = True, parameters: Parameters = None
+        request: Request,
+        who: WhoAsks,
+        name: str,
+        save: Save = False,
+        results: Results = True,
+        parameters: Parameters = None,
     ) -> Response:
         """With ``save`` the vCon is taken in first, as by POST /v1/vcons, and stays there whatever becomes of the run.
         Without it nothing of it is stored."""
@@ -143,7 +148,8 @@ def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -
         def given() -> Given:
             if save:
                 door = open_door(settings, bench.store)
-                return door.take(content, Source("api", zone=zone_of(settings)), media_type=media_type).uuid
+                answer = door.take(content, source_of(settings, who, "api"), media_type=media_type)
+                return may_run(who, bench.store.documents, answer)
             return _look(bench, content, media_type)
 
         return _told(await runs(lambda: run(name, given, save, parameters)), results)

@@ -18,6 +18,7 @@ import secrets
 from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vcon_platform.api.problems import Problem, problem
@@ -80,6 +81,8 @@ class Shelter:
             if begun:
                 raise
             await problem(error, scope["path"])(scope, receive, sheltered)
+        except ClientDisconnect:  # nobody is there to be answered
+            _log.debug("request %s: %s %s: the client hung up", request_id, scope["method"], _route(scope))
         except Exception as error:
             _log.error("request %s: %s %s: %s", request_id, scope["method"], _route(scope), trace_of(error))
             if begun:

@@ -6,8 +6,10 @@ Belongs here: looking that up for single vCons. Not here: which vCons a key show
 from __future__ import annotations
 
 from vcon_platform.access.caller import Caller
+from vcon_platform.ingress.answer import UUID_TAKEN, Answer, Outcome
 from vcon_platform.store.documents import DocumentStore, Missing
 from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.faults import Rejected
 from vcon_platform.vcon.tags import tags
 
 
@@ -19,3 +21,14 @@ def must_see(caller: Caller, documents: DocumentStore, uuid: str, vcon: Vcon | N
     held = [f"{name}:{value}" for name, value in tags(found)]
     if not caller.visible.shows(documents.meta(uuid).get("adapter"), held):
         raise Missing(f"vCon {uuid} is not in the store")
+
+
+def may_run(caller: Caller, documents: DocumentStore, answer: Answer) -> str:
+    """The uuid of a vCon that this caller just brought, to be run. Raises Rejected where these bytes are an earlier
+    revision of one that is hidden from them by now."""
+    if answer.outcome is Outcome.KNOWN:
+        try:
+            must_see(caller, documents, answer.uuid)
+        except Missing:
+            raise Rejected(UUID_TAKEN) from None
+    return answer.uuid

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
+from typing import IO
 
+from vcon_platform.ingress.beside import Beside
 from vcon_platform.store import keys
-from vcon_platform.vcon.faults import Finding
+from vcon_platform.vcon.faults import Fault, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +18,10 @@ class Source:
     """Where a document comes from. ``name`` is the adapter's or the client's; it stands in ledger and search.
 
     ``strict``: what is otherwise told as a finding refuses the document. ``require_signature``: so does any signature
-    state but valid. ``zone``: of dates that name none. ``meta`` is kept beside the document. Raises
-    :class:`~vcon_platform.store.keys.NameRefused` for a queue that cannot be: before anything of a document is kept.
+    state but valid. ``zone``: of dates that name none. ``meta`` is kept beside the document. ``sees``: may they see a
+    vCon that came by this adapter and has these tags (``name:value``)? What they do not see they cannot revise. None:
+    they see all. Raises :class:`~vcon_platform.store.keys.NameRefused` for a queue that cannot be: before anything of a
+    document is kept.
     """
 
     name: str
@@ -26,10 +30,26 @@ class Source:
     require_signature: bool = False
     zone: tzinfo = UTC
     meta: Mapping[str, str] = field(default_factory=dict)
+    sees: Callable[[str | None, Sequence[str]], bool] | None = None
 
     def __post_init__(self) -> None:
         for queue in self.queues:
             keys.queue(queue)
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A document as somebody brings it. ``media_type``: what they say it is. ``beside``: what came with it in a
+    bundle."""
+
+    content: bytes | IO[bytes]
+    source: Source
+    media_type: str | None = None
+    beside: Beside | None = None
+
+
+UUID_TAKEN = Fault("uuid_taken", "/uuid", "this uuid is taken; give the vCon another one", 409)
+"""For somebody who brings a vCon under the uuid of one that they do not see."""
 
 
 class Outcome(StrEnum):

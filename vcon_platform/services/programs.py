@@ -97,8 +97,7 @@ def platform_programs(settings: Settings, definitions_module: str) -> list[Progr
         ),
         python(
             API,
-            *("-m", "uvicorn", "--factory", "vcon_platform.api.app:create_app", "--host", LOOPBACK),
-            *("--port", api_port, "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5"),
+            *api_command(api_port, settings.api_workers),
             port=NeededPort(api_port, "the REST API", "VCON_API_PORT"),
         ),
         python(
@@ -109,6 +108,14 @@ def platform_programs(settings: Settings, definitions_module: str) -> list[Progr
         python(DAEMON, "-m", "dagster._daemon", "run", "-w", workspace),
         python(WATCHDOG, "-m", "vcon_platform.services.watchdog", web_port),
     ]
+
+
+def api_command(port: int, workers: int = 1) -> tuple[str, ...]:
+    """What Python is told, to serve the REST API by so many processes."""
+    serve = ("-m", "uvicorn", "--factory", "vcon_platform.api.app:create_app", "--host", LOOPBACK, "--port", str(port))
+    options = ("--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5")
+    several = ("--workers", str(workers)) if workers > 1 else ()  # a process that watches over the others
+    return (*serve, *options, *several)
 
 
 def write_workspace(settings: Settings) -> None:

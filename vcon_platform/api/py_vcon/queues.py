@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from vcon_platform.api.auth import Gate
+from vcon_platform.api.parts import Parts
 from vcon_platform.api.py_vcon.faults import NO_QUEUE, fault
-from vcon_platform.api.vcons import Parts
 from vcon_platform.pipelines.queueing import QueueDesk, queued, withdrawn
 from vcon_platform.store import keys
 from vcon_platform.store.connection import explained

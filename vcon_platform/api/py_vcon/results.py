@@ -10,12 +10,12 @@ from fastapi import Response
 from starlette.concurrency import run_in_threadpool
 
 from vcon_platform.access.caller import Caller
+from vcon_platform.api.parts import source_of
 from vcon_platform.api.pipeline_runs import Runs
 from vcon_platform.api.py_vcon.faults import fault, no_vcon, of_run
 from vcon_platform.api.py_vcon.forms import ADAPTER, written
-from vcon_platform.api.visibility import must_see
+from vcon_platform.api.visibility import may_run, must_see
 from vcon_platform.errors import PlatformError
-from vcon_platform.ingress.answer import Source
 from vcon_platform.ingress.looking import NotReady, look
 from vcon_platform.ingress.opening import open_door, zone_of
 from vcon_platform.pipelines.definition import Definition
@@ -138,7 +138,8 @@ def given_vcon(direct: Direct, who: Caller, *contents: bytes, save: bool) -> Pro
                 return [look(each, settings, zone=zone_of(settings), may_refer=documents.refers) for each in contents]
             who.need("ingest")
             door = open_door(settings, bench.store)
-            taken = [door.take(each, Source(ADAPTER, zone=zone_of(settings))).uuid for each in contents]
+            source = source_of(settings, who, ADAPTER)
+            taken = [may_run(who, documents, door.take(each, source)) for each in contents]
             return list(documents.read(taken).values())
         except Rejected as error:
             raise fault(422, str(error)) from None

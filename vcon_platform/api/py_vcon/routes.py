@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from vcon_platform.api.auth import Gate
+from vcon_platform.api.parts import Parts
 from vcon_platform.api.py_vcon import pipelines, processing, queues, servers, vcons
 from vcon_platform.api.py_vcon.results import Direct
 from vcon_platform.api.py_vcon.servers import ThisServer
 from vcon_platform.api.queues import desk_of
-from vcon_platform.api.vcons import Parts
 from vcon_platform.pipelines.workbench import Workbench
 from vcon_platform.processors.registry import load_processors
 from vcon_platform.services.direct_record import DirectRecord, reported_to

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 
 from vcon_platform import __version__
 from vcon_platform.api.auth import Gate
+from vcon_platform.api.parts import Parts
 from vcon_platform.api.py_vcon.faults import fault
-from vcon_platform.api.vcons import Parts
 from vcon_platform.errors import PlatformError
 from vcon_platform.pipelines.current import CurrentCatalogue
 from vcon_platform.services.dagster_client import DagsterRefused

@@ -8,22 +8,20 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
+from vcon_platform.api.parts import Parts, source_of, take_in, written
 from vcon_platform.api.problems import Problem
 from vcon_platform.api.py_vcon.faults import fault, no_vcon
 from vcon_platform.api.py_vcon.forms import ADAPTER, Asked, version_for
-from vcon_platform.api.vcons import Parts, take_in
 from vcon_platform.api.visibility import must_see
-from vcon_platform.ingress.answer import Source
-from vcon_platform.ingress.opening import zone_of
 from vcon_platform.processors.jq_child import JqError, shared_child
 from vcon_platform.settings import Settings
 from vcon_platform.store import keys
 from vcon_platform.store.connection import explained
 from vcon_platform.store.documents import Missing
-from vcon_platform.store.media_documents import write_document
 from vcon_platform.store.originals import find_original, original_bytes
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.export import export
@@ -39,18 +37,30 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
     routes = APIRouter(prefix="/vcon", tags=["vCon: Storage CRUD"])
 
     @routes.post("", dependencies=gate("ingest"), summary="Store a vCon", status_code=204)
-    async def post(request: Request) -> None:
+    async def post(request: Request, who: WhoAsks) -> Response:
         """In any of the three forms and any version; a second one of the same uuid is a new revision."""
         try:
-            await take_in(settings, parts, request, Source(ADAPTER, zone=zone_of(settings)))
+            await take_in(parts, request, source_of(settings, who, ADAPTER))
         except Rejected as error:
             raise _refused(error) from None
+        return Response(status_code=204)
 
     @routes.get("/{vcon_uuid}", dependencies=gate("read"), summary="A vCon")
-    def get(vcon_uuid: str, who: WhoAsks, version: Version = "posted") -> Response:
+    async def get(vcon_uuid: str, who: WhoAsks, version: Version = "posted") -> Response:
         """A signed or encrypted one as it was posted."""
-        vcon, meta = seen(parts, who, vcon_uuid)
-        return StreamingResponse(_pieces(parts, vcon, meta, version), media_type="application/json")
+        uuid = canonical_uuid(vcon_uuid)
+        if uuid is None:
+            raise no_vcon(vcon_uuid)
+        try:
+            found = await parts.found(who, uuid, meta=True)
+        except Missing:
+            raise no_vcon(vcon_uuid) from None
+        if version == "posted" and found.meta.get("form", "unsigned") != "unsigned":
+            pieces = await run_in_threadpool(_as_posted, parts, uuid)
+            if pieces is not None:
+                return StreamingResponse(pieces, media_type="application/json")
+        data = export(found.vcon.data, version_for(found.meta, version))
+        return await written(parts, data, "application/json", {})
 
     @routes.get("/{vcon_uuid}/jq", dependencies=gate("read"), summary="Ask a vCon by jq")
     def jq(vcon_uuid: str, jq_transform: Annotated[str, Query(max_length=100_000)], who: WhoAsks) -> list[Any]:
@@ -90,13 +100,10 @@ def seen(parts: Parts, who: Caller, given: str, *, peer: int = 404) -> tuple[Vco
         return vcon, parts.store.documents.meta(uuid)
 
 
-def _pieces(parts: Parts, vcon: Vcon, meta: dict[str, str], version: Asked) -> Iterator[bytes]:
-    store = parts.store
-    if version == "posted" and meta.get("form", "unsigned") != "unsigned":
-        original = find_original(store.documents, vcon.uuid)
-        if not original.apart:  # else it is gzip: the view is what its clients can read
-            return original_bytes(original, store.media)
-    return write_document(store.media, export(vcon.data, version_for(meta, version)))
+def _as_posted(parts: Parts, uuid: str) -> Iterator[bytes] | None:
+    """Its bytes; None for gzip: the view is what its clients can read."""
+    original = find_original(parts.store.documents, uuid)
+    return None if original.apart else original_bytes(original, parts.store.media)
 
 
 def _refused(error: Rejected) -> Problem:
