@@ -46,6 +46,13 @@ name or a town the model does not know, sometimes a product. CUSTOM: what the op
 
 LABELS: tuple[Label, ...] = get_args(Label)
 
+_ALIKE: tuple[frozenset[Label], ...] = (
+    frozenset({"CARD", "PHONE", "BANK", "NATIONAL_ID", "ID", "SECRET"}),
+    frozenset({"PERSON", "LOCATION"}),
+)
+"""Kinds that are taken for one another: half a card number looks like a telephone's, a surname like a town. Whoever
+looks for one of them gets all, because masking by the wrong name is no harm and a leak is."""
+
 _PRECEDENCE = (
     "CUSTOM",
     "EMAIL",
@@ -91,7 +98,8 @@ def find(
 ) -> list[list[Span]]:
     """The personal data of a conversation, per line, in order, without overlaps.
 
-    ``known``: what the document says of its parties. ``labels``: the kinds that are looked for. ``words``: texts that
+    ``known``: what the document says of its parties. ``labels``: the kinds that are looked for, with those that are
+    taken for them (numbers are one family, names of people and places another). ``words``: texts that
     are masked wherever they occur, in any case; ``keep``: words and texts that are no personal data though they look
     like it (the company's name, its own number).
     """
@@ -109,8 +117,9 @@ def find(
     for number, start, end in _again(said, found):
         found[number].append((start, end, "PERSON"))
     kept = _Kept(keep)
+    wanted = {"CUSTOM", *labels}.union(*(alike for alike in _ALIKE if not alike.isdisjoint(labels)))
     return [
-        _merged(line, [each for each in spans if each[2] in labels or each[2] == "CUSTOM"], kept)
+        _merged(line, [each for each in spans if each[2] in wanted], kept)
         for line, spans in zip(said, found, strict=True)
     ]
 
@@ -192,6 +201,7 @@ class _Kept:
 
 _JOINS = re.compile(r"[\s.,;:'’/()#+-]{0,3}")  # noqa: RUF001
 _WITHIN_ADDRESS = re.compile(rf"[\s,.;-]*(?:(?:[{CAPITALS}][\w.'’-]*|\d+)[\s,.;-]*){{0,4}}")  # noqa: RUF001
+_NAMES = frozenset({"PERSON", "NAME"})
 _OF_ADDRESS = frozenset({"LOCATION", "PERSON", "NAME", "ID"})
 
 
@@ -217,7 +227,7 @@ def _merged(line: Said, spans: Sequence[tuple[int, int, str]], kept: _Kept) -> l
 
 def _joined(before: str, label: str, between: str) -> bool:
     """True if what lies between two findings belongs to both: marks, and in an address the capitalised words too."""
-    if label == before and _JOINS.fullmatch(between):
+    if (label == before or {label, before} <= _NAMES) and _JOINS.fullmatch(between):
         return True
     address = "LOCATION" in (before, label) and {before, label} <= _OF_ADDRESS
     return address and len(between) <= 60 and _WITHIN_ADDRESS.fullmatch(between) is not None

@@ -72,7 +72,7 @@ def _local_part(line: Said, end: int) -> int:
 # --- places ----------------------------------------------------------------------------------------------------
 
 _NUMBERED = (
-    r"(?:\d+\w?|(?:(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred|thousand|oh"
+    r"(?:\d+\w?|(?:(?:double|triple|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred|thousand|oh"
     r"|zero)[\s-]+){0,5}(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred))"
 )
 _STREET = re.compile(
@@ -158,7 +158,10 @@ def _dates(number: int, line: Said, place: int, label: str, most: int) -> Found:
         elif token is None or (token.is_word and token.lower not in _IN_DATES):
             strong = any(each.lower in MONTHS or len(each.digits) > 1 or each.lower in ORDINALS for each in run)
             if strong and (label == "BIRTH_DATE" or any(each.digits for each in run)):
-                yield number, run[0].start, run[-1].end, label
+                place = run[0].place
+                while place and line.tokens[place - 1].lower in ("the", "on"):
+                    place -= 1
+                yield number, line.tokens[place].start, run[-1].end, label
             run = []
 
 
@@ -171,6 +174,7 @@ _SECRET = re.compile(
     r"|login)\b",
     re.I,
 )
+_ASKS = re.compile(r"\b(?:tell|give|say|read|confirm|provide|verify|need|have|enter|what)\b", re.I)
 _IS = re.compile(r"\s*(?:is|was|:|=|would be|should be|it's|being|set to)\s+", re.I)
 _NO_SECRET = (
     ORDINARY
@@ -191,7 +195,8 @@ def secrets(said: Sequence[Said]) -> Found:
             if announced:
                 yield from _value(number, line, announced.end())
             answer = number + 1
-            if "?" in line.text[match.start() :] and answer < len(said):
+            asked = _ASKS.search(line.text) or "?" in line.text[match.start() :]
+            if asked and answer < len(said):
                 words = list(words_in(said[answer].tokens))
                 if 0 < len(words) <= 5 and not all(token.lower in BACKCHANNEL for token in words):
                     yield answer, words[0].start, words[-1].end, "SECRET"

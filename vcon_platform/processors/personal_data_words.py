@@ -134,6 +134,13 @@ ORDINARY = frozenset(
     "usb wifi vip ceo hr it pc mac android said see song thing things anything everything nothing something "
     "absolutely actually alright certainly correct definitely excellent exactly maybe obviously perhaps "
     "probably wonderful awesome lovely unfortunately welcome once speaking calling ask call send check hold "
-    "wait".split()
+    "wait "
+    "yeah yep yup nope understood goodbye bye we'll you'll they'll he'll she'll it'll that'll there'll i'd "
+    "you'd we'd they'd he'd she'd we've you've they've we're they're isn't aren't wasn't weren't don't "
+    "doesn't didn't can't cannot couldn't won't wouldn't shouldn't haven't hasn't hadn't there's here's "
+    "what's who's how's where's that's however basically finally anyway anyways honestly hopefully meanwhile "
+    "social security download downloads mhm uh-huh congratulations pardon apologies cheers talk soon later "
+    "nice noted agreed wow ah oops gosh ugh seriously frankly luckily currently recently first second next "
+    "last third".split()
 )
 """Words that are no name, whatever list of names they are in, though they may have a capital."""

@@ -12,7 +12,7 @@ is covered whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -25,6 +25,7 @@ from vcon_platform.processors.recordings import reading, recording_of, recording
 from vcon_platform.processors.redact_audio_file import Redacted, Stretch, joined, redacted_file
 from vcon_platform.processors.redact_text_copy import copy_in_hand, hand_on, new_copy
 from vcon_platform.processors.redact_text_lines import DetectionOptions, Looked, looked_through
+from vcon_platform.processors.speech import SpeechEngine
 from vcon_platform.vcon.media import MEDIA_SCHEME, encode_base64url
 
 _GAP = 0.6
@@ -74,6 +75,10 @@ class RedactAudio(Processor[RedactAudioOptions]):
     )
     effects = Effects(costs=True, changes=True)
     options = RedactAudioOptions
+
+    def __init__(self, engine: Callable[[], SpeechEngine] | None = None) -> None:
+        """``engine`` gives what hears the result again; None: the model of this machine."""
+        self._engine = engine or _local
 
     def process(self, io: ProcessorIO, options: RedactAudioOptions) -> ProcessorIO:
         """Raises NotApplicable where there is no recording, or its redacted form is in the copy already;
@@ -127,10 +132,8 @@ class RedactAudio(Processor[RedactAudioOptions]):
         self, io: ProcessorIO, options: RedactAudioOptions, index: int, redacted: Redacted
     ) -> list[Stretch]:
         """Stretches in which there is still something to be found, as the engine of this machine hears it."""
-        from vcon_platform.processors.speech_local import local_engine
-
         again = {"body": encode_base64url(redacted.data), "encoding": "base64url"}
-        heard = local_engine().hear(recording_of(io, self, index, again), "en")
+        heard = self._engine().hear(recording_of(io, self, index, again), "en")
         lines = [Line(" ".join(word.text.strip() for word in each.words), each.channel) for each in heard.segments]
         found = find(lines, known=known_of(io.vcon.data), labels=options.find, words=options.words, keep=options.keep)
         stretches: list[Stretch] = []
@@ -142,6 +145,12 @@ class RedactAudio(Processor[RedactAudioOptions]):
                     stretches.append((word.start - options.margin, word.end + options.margin))
                 place = end + 1
         return stretches
+
+
+def _local() -> SpeechEngine:
+    from vcon_platform.processors.speech_local import local_engine
+
+    return local_engine()
 
 
 def _recorded(dialog: object) -> bool:

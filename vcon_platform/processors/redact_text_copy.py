@@ -174,22 +174,22 @@ def _who(each: Looked, voices: dict[str, str]) -> dict[str, Any]:
     return {**who, "speaker": voices.setdefault(turn.speaker, f"voice-{len(voices) + 1}")}
 
 
-def _words(each: Looked, mark: str) -> Iterator[dict[str, Any]]:
+def _words(each: Looked, mark: str) -> list[dict[str, Any]]:
     if each.places is None:
-        return
-    begun: tuple[int, dict[str, Any]] | None = None
+        return []
+    words: list[dict[str, Any]] = []
+    last: int | None = None
     for word, (begin, end) in zip(each.turn.words, each.places, strict=True):
         hit = next((n for n, span in enumerate(each.spans) if span.start < end and begin < span.end), None)
         if hit is None:
-            begun = None
             sure = {} if word.confidence is None else {"confidence": word.confidence}
-            yield {**_timed(word.start, word.end), "text": word.text, **sure}
-        elif begun is not None and begun[0] == hit:
-            if word.end is not None:
-                begun[1]["end"] = word.end
-        else:
-            begun = hit, {**_timed(word.start, word.end), "text": mark.replace("{label}", each.spans[hit].label)}
-            yield begun[1]
+            words.append({**_timed(word.start, word.end), "text": word.text, **sure})
+        elif last != hit:
+            words.append({**_timed(word.start, word.end), "text": mark.replace("{label}", each.spans[hit].label)})
+        elif word.end is not None:
+            words[-1]["end"] = word.end
+        last = hit
+    return words
 
 
 def report(dialogs: Iterable[int], spans: Iterable[Sequence[Span]], labels: Sequence[str]) -> dict[str, Any]:

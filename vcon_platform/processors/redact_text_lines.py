@@ -27,8 +27,9 @@ class DetectionOptions(ProcessorOptions):
         default=LABELS,
         min_length=1,
         title="Find",
-        description="Which kinds of personal data are looked for. All of them, unless set. NAME is every proper noun, "
-        "of products too; without it, names that the model does not know stay.",
+        description="Which kinds of personal data are looked for. All of them, unless set. All kinds of numbers go "
+        "together, and people with places: one is taken for another. NAME is every proper noun, of products too; "
+        "without it, names that the model does not know stay.",
     )
     words: tuple[str, ...] = Field(
         default=(),
