@@ -99,11 +99,9 @@ def test_noise_without_speech_is_not_turned_into_words() -> None:
     assert hear(encoded(noise, 8_000)).segments == ()
 
 
-def test_the_same_audio_gives_the_same_words() -> None:
-    assert hear(WHICH_PRODUCT.read_bytes()) == which_product()
-
-
-def test_threads_share_one_model_and_hear_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_audio_gives_the_same_words_also_to_threads_that_share_a_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     loads: list[Path | None] = []
     load = speech_local._load
 
@@ -116,7 +114,7 @@ def test_threads_share_one_model_and_hear_the_same(monkeypatch: pytest.MonkeyPat
     with ThreadPoolExecutor(2) as threads:
         first, second = threads.map(lambda _: engine.transcribe(recording, language="en"), range(2))
     assert loads == [None]
-    assert first == second
+    assert first == second == which_product()
 
 
 def test_a_transcription_survives_the_result_cache() -> None:
