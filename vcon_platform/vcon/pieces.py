@@ -47,7 +47,10 @@ class Piece:
 
 def first(source: Mapping[str, Any], *names: str) -> Any:
     """The first of these members that is there and not null."""
-    return next((source[name] for name in names if source.get(name) is not None), None)
+    for name in names:
+        if (value := source.get(name)) is not None:
+            return value
+    return None
 
 
 def text_of(value: Any) -> str:
@@ -57,6 +60,8 @@ def text_of(value: Any) -> str:
 
 def number(value: Any) -> float | None:
     """A number that is one: not NaN, not true, not negative. Numbers in strings count."""
+    if value.__class__ is float:  # each word of a transcript has three of them
+        return value if 0 <= value < math.inf else None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, str) and len(value) > 40:
