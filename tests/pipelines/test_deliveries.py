@@ -14,6 +14,7 @@ from vcon_platform.pipelines import deliveries
 from vcon_platform.pipelines.deliveries import deliver, effects_outbox
 from vcon_platform.processors.base import (
     Effect,
+    Lent,
     OutcomeUnknown,
     PermanentError,
     Processor,
@@ -124,3 +125,19 @@ def test_the_ledger_is_told_what_and_why_and_nothing_personal(outbox: EffectsOut
         ("not_sent", "unexpected ValueError in processor postman"),
     }
     assert {(event.vcon_uuid, event.pipeline, event.batch_id) for event in events} == {(UUID, "notes", "b")}
+
+
+def test_what_the_platform_lends_is_there_when_an_effect_is_carried_out(redis_client: Redis) -> None:
+    lent = Lent(cast("Any", None), cast("Any", None))
+    seen: list[Lent | None] = []
+
+    class Borrower(Postman):
+        name = "borrower"
+
+        def deliver(self, effect: Effect, key: str) -> None:
+            seen.append(effect.lent)
+
+    outbox = effects_outbox(redis_client)
+    redis_client.rpush(keys.EFFECTS, new_effect(UUID, "notes", "mail", "borrower", "1", {"do": "it"}))
+    deliver(outbox, Registry({"borrower": Borrower}).instance, owner="run-1", lent=lent)
+    assert seen == [lent]

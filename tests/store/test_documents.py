@@ -15,7 +15,7 @@ from tests.support import document_store, free_port
 from vcon_platform.store import keys
 from vcon_platform.store.commits import Commit, Committed, Created, Fence, NewVcon, RowMark
 from vcon_platform.store.connection import StoreUnavailable
-from vcon_platform.store.documents import DocumentStore, Missing
+from vcon_platform.store.documents import DocumentStore, Missing, NotArchived
 from vcon_platform.store.identity import StoreMismatch
 from vcon_platform.store.rows import RowIndex
 from vcon_platform.vcon.document import Sealed, Vcon
@@ -200,6 +200,43 @@ def test_documents_stay_in_redis_as_long_as_is_set(redis_client: Redis, tmp_path
     redis_client.expire(keys.document(uuid), 5)
     store.update(uuid, lambda vcon: vcon.append("analysis", {"type": "summary"}))
     assert 900 < redis_client.ttl(keys.document(uuid)) <= 1000
+
+
+def test_a_document_can_have_a_time_of_its_own(store: DocumentStore, redis_client: Redis) -> None:
+    uuid = _create(store).uuid
+    store.leave_after(uuid, 500)
+    assert 400 < redis_client.ttl(keys.document(uuid)) <= 500
+
+
+def test_its_own_time_begins_again_with_every_change(store: DocumentStore, redis_client: Redis) -> None:
+    uuid = _create(store).uuid
+    store.leave_after(uuid, 500)
+    redis_client.expire(keys.document(uuid), 5)
+    store.update(uuid, lambda vcon: vcon.append("analysis", {"type": "summary"}))
+    assert 400 < redis_client.ttl(keys.document(uuid)) <= 500
+
+
+def test_a_document_that_left_at_its_own_time_comes_back_for_that_time(
+    store: DocumentStore, redis_client: Redis
+) -> None:
+    uuid = _create(store).uuid
+    store.leave_after(uuid, 500)
+    redis_client.delete(keys.document(uuid))
+    assert store.read_one(uuid).uuid == uuid
+    assert 400 < redis_client.ttl(keys.document(uuid)) <= 500
+
+
+def test_what_the_archive_does_not_have_may_not_leave(store: DocumentStore, redis_client: Redis) -> None:
+    uuid = new_uuid()
+    redis_client.json().set(keys.document(uuid), "$", {"uuid": uuid})
+    with pytest.raises(NotArchived, match="written by other software"):
+        store.leave_after(uuid, 500)
+    assert redis_client.ttl(keys.document(uuid)) == -1
+
+
+def test_what_is_not_there_cannot_leave(store: DocumentStore) -> None:
+    with pytest.raises(Missing):
+        store.leave_after(new_uuid(), 500)
 
 
 def test_a_refused_commit_leaves_no_record(store: DocumentStore) -> None:

@@ -63,6 +63,13 @@ def test_the_key_does_not_depend_on_run_time_or_order_of_members() -> None:
     assert _key(one) == _key(other)
 
 
+def test_what_it_is_about_goes_before_what_it_says() -> None:
+    one = new_effect(UUID, "p", "s", "m", "1", {"said": 1}, about={"to": "x"})
+    same = new_effect(UUID, "p", "s", "m", "1", {"said": 2}, about={"to": "x"})
+    other = new_effect(UUID, "p", "s", "m", "1", {"said": 1}, about={"to": "y"})
+    assert _key(one) == _key(same) != _key(other)
+
+
 @pytest.mark.parametrize("other", [{"vcon_uuid": "x"}, {"pipeline": "x"}, {"step": "x"}, {"version": "2"}, {"body": 1}])
 def test_another_purpose_or_content_is_another_effect(other: dict[str, Any]) -> None:
     assert _key(entry(**other)) != _key(entry())

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from vcon_platform.pipelines.deliveries import UNCERTAIN_SECONDS, deliver, effects_outbox
+from vcon_platform.processors.base import Lent
 from vcon_platform.processors.registry import load_processors
+from vcon_platform.settings import load_settings
 from vcon_platform.store.effects import EffectsOutbox
+from vcon_platform.store.opening import open_store
 
 if TYPE_CHECKING:
-    from redis import Redis
+    from vcon_platform.store.opening import Store
 
 EFFECTS_TAG = "vcon/effects"
 """On its runs, so that one at most is under way."""
@@ -26,13 +29,15 @@ ROUND_SECONDS = 5.0
 RUN_SECONDS = 900.0
 
 
-def deliver_due(client: "Redis", owner: str, seconds: float) -> Counter[str]:
+def deliver_due(store: "Store", owner: str, seconds: float) -> Counter[str]:
     """Carry out what is due, for about ``seconds`` at most; how many were sent, put off, refused or are uncertain."""
-    outbox, processors = effects_outbox(client), load_processors()
+    outbox, processors = effects_outbox(store.client), load_processors()
+    lent = Lent(store.media, store.documents)
     told: Counter[str] = Counter()
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        counts = deliver(outbox, processors.instance, owner=owner, seconds=min(ROUND_SECONDS, left)).counts
+        delivered = deliver(outbox, processors.instance, owner=owner, lent=lent, seconds=min(ROUND_SECONDS, left))
+        counts = delivered.counts
         told += counts
         if not counts.total() or not outbox.due():
             break
@@ -51,11 +56,13 @@ def waited(outbox: EffectsOutbox, now: float) -> float:
 @dg.op(
     description="Carries out the effects that are due, until none is, or 15 minutes are over.",
     out=dg.Out(dg.Nothing),
-    required_resource_keys={"redis"},
+    required_resource_keys={"redis", "object_store"},
 )
 def deliver_now(context: dg.OpExecutionContext) -> Any:
     """Each effect is carried out once, whoever else delivers at the same time."""
-    told = deliver_due(context.resources.redis.client(), context.run_id, RUN_SECONDS)
+    resources = context.resources
+    store = open_store(load_settings(), client=resources.redis.client(), objects=resources.object_store.objects())
+    told = deliver_due(store, context.run_id, RUN_SECONDS)
     yield dg.Output(None, metadata={name: told[name] for name in ("sent", "later", "refused", "uncertain")})
 
 

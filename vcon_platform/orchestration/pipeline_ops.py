@@ -197,7 +197,7 @@ def _tell_rate(
 
 def _sent(context: dg.OpExecutionContext, run: Runtime) -> dict[str, dg.MetadataValue]:
     try:
-        return sent_metadata(deliver_due(run.client, context.run_id, SENDING_SECONDS))
+        return sent_metadata(deliver_due(run.store, context.run_id, SENDING_SECONDS))
     except Exception as error:  # as above; the effects are in the outbox, and housekeeping sees that they wait
         context.log.warning("effects were not sent, and wait for deliver_effects: %s", type(error).__name__)
         return {}

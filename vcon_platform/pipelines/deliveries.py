@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from vcon_platform.errors import PlatformError, trace_of
 from vcon_platform.ledger.events import EventKind, LedgerEvent
-from vcon_platform.processors.base import Effect, OutcomeUnknown, PermanentError, Processor, TransientError
+from vcon_platform.processors.base import Effect, Lent, OutcomeUnknown, PermanentError, Processor, TransientError
 from vcon_platform.store.effects import EffectsOutbox, KeptEffect
 
 if TYPE_CHECKING:
@@ -77,13 +77,14 @@ def deliver(
     processor_named: Callable[[str], Processor[Any]],
     *,
     owner: str,
+    lent: Lent | None = None,
     limit: int = 1000,
     seconds: float | None = None,
     threads: int = THREADS,
 ) -> Delivered:
     """Carry out up to ``limit`` effects that are due, beginning none after ``seconds``; before that, put those aside
-    that died. ``processor_named`` gives the processor that asked (``Registry.instance``). Never raises for one effect.
-    """
+    that died. ``processor_named`` gives the processor that asked (``Registry.instance``), ``lent`` is what it may use.
+    Never raises for one effect."""
     delivered = Delivered()
     delivered.counts["uncertain"] += outbox.settle_uncertain(UNCERTAIN_SECONDS)
     end = None if seconds is None else time.monotonic() + seconds
@@ -94,7 +95,7 @@ def deliver(
             claimed = outbox.claim(1, owner)
             if not claimed:
                 break
-            told[_carry_out(outbox, claimed[0], processor_named, owner)] += 1
+            told[_carry_out(outbox, claimed[0], processor_named, owner, lent)] += 1
         return told
 
     shares = [limit // threads + (number < limit % threads) for number in range(threads)]
@@ -105,10 +106,14 @@ def deliver(
 
 
 def _carry_out(
-    outbox: EffectsOutbox, effect: KeptEffect, processor_named: Callable[[str], Processor[Any]], owner: str
+    outbox: EffectsOutbox,
+    effect: KeptEffect,
+    processor_named: Callable[[str], Processor[Any]],
+    owner: str,
+    lent: Lent | None,
 ) -> str:
     try:
-        processor_named(effect.processor).deliver(Effect(effect.body, effect.summary), effect.key)
+        processor_named(effect.processor).deliver(Effect(effect.body, effect.summary, lent=lent), effect.key)
     except TransientError as error:
         if effect.tries >= TRIES:
             outbox.refuse(effect, owner, f"{error}; given up after {effect.tries} tries")

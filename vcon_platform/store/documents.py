@@ -58,6 +58,10 @@ class Missing(PlatformError):
     """No such vCon."""
 
 
+class NotArchived(PlatformError):
+    """The archive has no such vCon."""
+
+
 class RevisionConflict(PlatformError):
     """A member was to be replaced that others keep changing."""
 
@@ -74,6 +78,7 @@ class DocumentStore:
         self._region = region
         self._read = scripts.script(client, "read")
         self._restore = scripts.script(client, "restore")
+        self._leave = scripts.script(client, "leave")
         self._creator = Creator(client, archive, live_seconds=live_seconds, region=region)
         self._committing = Committing(client, archive, self, live_seconds=live_seconds, region=region)
 
@@ -108,6 +113,20 @@ class DocumentStore:
         """True if some revision of this vCon has this medium."""
         with explained():
             return bool(self._client.sismember(keys.media_refs(token), uuid))
+
+    def leave_after(self, uuid: str, seconds: int) -> None:
+        """Have a document leave Redis ``seconds`` from now, and after every later write or reading through. Whoever
+        asks for it then gets it from the archive. Raises :class:`Missing`, and :class:`NotArchived` for one that other
+        software wrote and that is nowhere else."""
+        with explained():
+            answer = self._leave(keys=[keys.document(uuid), keys.meta(uuid)], args=[seconds])
+        if answer == b"missing":
+            raise Missing(f"no vCon {uuid} is stored")
+        if answer == b"not archived":
+            raise NotArchived(
+                f"vCon {uuid} was written by other software and is in Redis only; it may not leave before a pipeline, or "
+                "the API, has changed it once"
+            )
 
     def read(self, uuids: Sequence[str]) -> dict[str, Vcon]:
         """The documents of ``uuids`` with their revisions, read in pipelines; missing ones are left out."""

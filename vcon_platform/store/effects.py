@@ -95,17 +95,19 @@ def new_effect(
     body: Mapping[str, Any],
     summary: str = "",
     *,
+    about: Any = None,
     batch_id: str = "",
     run_id: str = "",
 ) -> bytes:
-    """The entry for ``keys.EFFECTS``. Its key depends on what it is for and what it says, not on when or in which run
-    it was asked for; ``version`` is the processor's."""
-    about = orjson.dumps(
-        [vcon_uuid, pipeline, step, processor, version, body], option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    """The entry for ``keys.EFFECTS``. Its key depends on what it is for and what it says (``about``, or else the body),
+    not on when or in which run it was asked for; ``version`` is the processor's."""
+    same = orjson.dumps(
+        [vcon_uuid, pipeline, step, processor, version, body if about is None else {"about": about}],
+        option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS,
     )
     return orjson.dumps(
         {
-            "key": hashlib.sha256(about).hexdigest()[:40],  # first: the scripts read it there
+            "key": hashlib.sha256(same).hexdigest()[:40],  # first: the scripts read it there
             "vcon_uuid": vcon_uuid,
             "pipeline": pipeline,
             "step": step,

@@ -110,6 +110,8 @@ class Pinned(httpcore.NetworkBackend):
         self._addresses = addresses
         self._deadline = deadline
         self._backend = httpcore.SyncBackend()
+        self.connected = False
+        """Whether there was a connection yet: until then nothing can have been sent."""
 
     def connect_tcp(
         self,
@@ -126,6 +128,7 @@ class Pinned(httpcore.NetworkBackend):
                 stream = self._backend.connect_tcp(
                     address, port, self._deadline.left(timeout), local_address, socket_options
                 )
+                self.connected = True
                 return _Timed(stream, self._deadline)
             except TimeIsUp:
                 raise

@@ -3,7 +3,8 @@
 -- KEYS: outbox, then for each: document, meta, search, batch, batch's jobs
 -- ARGV: number of commits, then for each:
 --   uuid, owner ("" = not fenced), job to settle ("" = none), revision the changes were made on, the commit's id,
---   seconds the document stays in Redis (0 = for good), created_at in seconds ("" = as it was),
+--   seconds the document stays in Redis (0 = for good; its own, in meta "live", go before), created_at in seconds
+--     ("" = as it was),
 --   n changes: ("append" | "begin", array, how many, value ...) | ("put", path, value); "begin": the array is most
 --     likely not there yet
 --   JSON of {meta: [member, value, ...], search: [member, value, ...], media: [token, ...]}, "" for nothing of these
@@ -44,7 +45,8 @@ end
 
 local function commit(it)
   local document, meta, search, jobs = it.document, it.meta, it.search, it.jobs
-  local revision, by = unpack(redis.call('HMGET', meta, 'revision', 'commit'))
+  local revision, by, live = unpack(redis.call('HMGET', meta, 'revision', 'commit', 'live'))
+  live = live or it.live
   if it.id ~= '' and by == it.id then return {'ok', revision} end -- called again after a broken connection
   if it.owner ~= '' then
     if not is_owner(it.batch, it.owner) then return {'lost'} end
@@ -59,7 +61,7 @@ local function commit(it)
     change(document, it.changes)
     revision = string.format('%.0f', tonumber(it.base) + 1)
     redis.call('HSET', meta, 'revision', revision, 'commit', it.id, unpack(facts.meta))
-    if it.live ~= '0' then redis.call('EXPIRE', document, it.live) end
+    if live ~= '0' then redis.call('EXPIRE', document, live) end
     if it.created ~= '' then redis.call('ZADD', 'vcons', it.created, document) end
   elseif #facts.meta > 0 then
     redis.call('HSET', meta, unpack(facts.meta))

@@ -3,13 +3,15 @@
 -- KEYS: document, meta, search, listing
 -- ARGV: uuid, document, revision, created_at in seconds, seconds the document stays in Redis (0 = for good), JSON of
 --   {meta: [member, value, ...], search: [member, value, ...], media: [token, ...], rows: [[projection, day, hash], ...]}
+-- A document with seconds of its own (meta "live") stays for those.
 -- Gives {"restored"}; or, having changed nothing: {"there"}, {"ahead", revision} Redis knows of a newer revision.
 local revision = redis.call('HGET', KEYS[2], 'revision')
 if revision and tonumber(revision) > tonumber(ARGV[3]) then return {'ahead', revision} end
 if redis.call('EXISTS', KEYS[1]) == 1 and (not revision or revision == ARGV[3]) then return {'there'} end
 local uuid, facts = ARGV[1], cjson.decode(ARGV[6])
 redis.call('JSON.SET', KEYS[1], '$', ARGV[2])
-if ARGV[5] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[5]) end
+local live = redis.call('HGET', KEYS[2], 'live') or ARGV[5]
+if live ~= '0' then redis.call('EXPIRE', KEYS[1], live) end
 redis.call('HSET', KEYS[2], 'revision', ARGV[3], unpack(facts.meta))
 redis.call('HSET', KEYS[3], unpack(facts.search))
 for _, token in ipairs(facts.media) do redis.call('SADD', 'mediarefs:' .. token, uuid) end
