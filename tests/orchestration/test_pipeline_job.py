@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import dagster as dg
 import orjson
@@ -200,7 +201,15 @@ def test_the_assets_page_says_what_runs_and_where_it_is_described(deployed: Sett
 
 
 def test_every_processor_of_this_installation_can_be_an_op(deployed: Settings) -> None:
-    required = {"projection": {"projection": "recalls"}, "queue_job": {"queue_name": "next"}}
+    required: dict[str, dict[str, Any]] = {
+        "projection": {"projection": "recalls"},
+        "queue_job": {"queue_name": "next"},
+        "keyword_filter": {"phrases": ["refund"]},
+        "tag": {"tags": ["vip"]},
+        "check_and_tag": {"tag_name": "a", "tag_value": "b", "evaluation_question": "c?"},
+        "consent_gate": {"purposes": ["analysis"]},
+        "text_pii_redactor": {"redaction_type_label": "vcon-redacted"},
+    }
     steps = [{"processor_name": name, "processor_options": required.get(name, {})} for name in load_processors().names]
     job = definitions(deployed, recall=orjson.dumps({"processors": steps}).decode()).resolve_job_def("recall")
     for step in read_definition("recall", {"processors": steps}, load_processors()).steps:

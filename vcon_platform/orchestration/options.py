@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import dagster as dg
+from dagster_shared.check import CheckError
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
@@ -42,7 +43,7 @@ def _dagster_can_show(annotation: Any) -> bool:
     and is checked by the options model when the op runs."""
     try:
         create_model("Probe", __base__=dg.Config, value=(annotation, ...)).to_config_schema()
-    except dg.DagsterError:
+    except (dg.DagsterError, CheckError):  # the latter for the keys of a dict
         return False
     return True
 
