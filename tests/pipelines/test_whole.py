@@ -10,11 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
+import orjson
 import pytest
 from redis import Redis
 
 from tests.fakes import deepgram, model_api
-from tests.fakes.services import Answer, Service
+from tests.fakes.services import Answer, Service, service
 from tests.pipelines.purchase_support import purchasing
 from tests.pipelines.support import engine
 from tests.processors.support import WHICH_PRODUCT
@@ -22,6 +23,7 @@ from vcon_platform.ledger.outbox import ship_all
 from vcon_platform.ledger.store import Ledger
 from vcon_platform.pipelines.batch import Settled
 from vcon_platform.pipelines.definition import Definition, read_definition
+from vcon_platform.pipelines.deliveries import effects_outbox
 from vcon_platform.pipelines.engine import Engine
 from vcon_platform.processors.registry import load_processors
 from vcon_platform.store import keys
@@ -58,20 +60,33 @@ def brain(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
         yield fake
 
 
+@pytest.fixture(autouse=True)
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """Where the copies are posted to."""
+    with service(lambda _: Answer(200, {})) as fake:
+        monkeypatch.setenv("WEBHOOK_NOTES", f"{fake.url}/in")
+        monkeypatch.setenv("WEBHOOK_SECRET", "a secret of ours")
+        yield fake
+
+
 @pytest.fixture
 def work(redis_client: Redis, tmp_path: Path) -> Engine:
     (tmp_path / "prices.yaml").write_text(PRICES)
-    return engine(
-        redis_client, tmp_path, parts={"purchasing": purchasing(redis_client, tmp_path), "registry": REGISTRY}
-    )
+    parts = {
+        "purchasing": purchasing(redis_client, tmp_path),
+        "registry": REGISTRY,
+        "outbox": effects_outbox(redis_client),
+    }
+    return engine(redis_client, tmp_path, parts=parts)
 
 
 def whole(**options: Any) -> Definition:
-    """Heard, summed up, redacted."""
+    """Heard, summed up, redacted; the redacted copy is posted."""
     steps: list[tuple[str, dict[str, Any]]] = [
         ("transcribe", {"engine": "deepgram"}),
         ("summarise", {"model": "gpt-test"}),
         ("redact_text", {"keep_analyses": ["summary"]}),
+        ("webhook", {"input_vcon_index": 1, "urls": ["env:WEBHOOK_NOTES"], "signing_secret": "env:WEBHOOK_SECRET"}),
     ]
     processors = [{"processor_name": name, "processor_options": chosen} for name, chosen in steps]
     return read_definition("notes", {"pipeline_options": options, "processors": processors}, REGISTRY)
@@ -136,6 +151,24 @@ def test_the_copy_has_the_summary_and_not_the_card(work: Engine, redis_client: R
     assert "one one one" not in told
     assert "Alice" not in told
     assert "one one one" in work.documents.read_one(uuid).to_bytes().decode()
+
+
+@pytest.mark.usefixtures("ears", "brain")
+def test_what_is_posted_is_the_copy_signed_and_once(work: Engine, redis_client: Redis, desk: Service) -> None:
+    uuid = call(work)
+    desk.next.append(Answer(503, {}))
+    run(work, whole())
+    assert desk.asked == []  # nothing leaves before the conversation is settled
+    work.deliver(10)
+    [later] = effects_outbox(redis_client).entries("later", 10)
+    effects_outbox(redis_client).resend(later.key)
+    for _ in range(3):
+        work.deliver(10)
+    refused, taken = desk.asked
+    assert orjson.loads(taken.body)["redacted"]["uuid"] == uuid
+    assert b"one one one" not in taken.body
+    assert "webhook-signature" in taken.headers
+    assert refused.headers["idempotency-key"] == taken.headers["idempotency-key"]
 
 
 @pytest.mark.usefixtures("ears", "brain")
