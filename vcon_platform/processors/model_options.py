@@ -220,7 +220,7 @@ def service_of(options: ModelOptions) -> ChatService:
 def check_wanted(vcon: Vcon, options: ModelOptions) -> None:
     """Raises NotApplicable where ``only_if`` or ``sampling_rate`` passes this conversation over. Call it first: it
     costs nothing."""
-    if options.only_if is not None and not _holds(vcon, options.only_if):
+    if options.only_if is not None and not holds(vcon, options.only_if):
         raise NotApplicable(f"only_if: no {options.only_if.section} of that type includes what it asks for")
     if not sampled(vcon.uuid, options.sampling_rate):
         raise NotApplicable("sampling_rate: not one of those that are asked about")
@@ -232,7 +232,8 @@ def sampled(uuid: str, rate: float) -> bool:
     return drawn < rate * 2**64
 
 
-def _holds(vcon: Vcon, condition: OnlyIf) -> bool:
+def holds(vcon: Vcon, condition: OnlyIf) -> bool:
+    """Whether the condition is met."""
     return any(
         condition.type in (entry.get("type"), entry.get("purpose")) and _includes(entry, condition.includes)
         for entry in array(vcon.data, condition.section)
