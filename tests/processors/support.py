@@ -33,6 +33,8 @@ class MediaInMemory:
         self.reads += 1
         if "body" in entry:
             body = entry["body"]
+            if entry.get("encoding") == "none" and isinstance(body, str):
+                return body.encode()
             return decode_base64url(body) if isinstance(body, str) else orjson.dumps(body)
         try:
             return self.kept[entry["url"]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from copy import deepcopy
+from email.message import EmailMessage
 from typing import Any
 
 import orjson
@@ -13,14 +15,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.fakes.smtp import FakeSmtp, Received
-from tests.processors.support import document, io_of
+from tests.processors.support import MediaInMemory, document, io_of
 from tests.support import free_port
 from vcon_platform.processors import smtp_delivery
-from vcon_platform.processors.base import Effect, OutcomeUnknown, PermanentError, ProcessorIO, TransientError
+from vcon_platform.processors.base import Effect, Lent, OutcomeUnknown, PermanentError, ProcessorIO, TransientError
 from vcon_platform.processors.email_message import message, one_line
 from vcon_platform.processors.references import NotConfigured
 from vcon_platform.processors.send_email import SendEmail, SendEmailOptions
 from vcon_platform.processors.testing import processor_tests
+from vcon_platform.vcon.media import content_hash_of, encode_base64url
 
 MAIL = {
     "smtp_host": "127.0.0.1",
@@ -93,6 +96,92 @@ def test_the_message_id_is_the_same_at_every_try(server: FakeSmtp) -> None:
 
 def test_it_says_who_it_is(server: FakeSmtp) -> None:
     assert send(server, client_hostname="notes.example.org").client == "notes.example.org"
+
+
+# --- what goes along -------------------------------------------------------------------------------------------
+
+SOUND = b"RIFF\x00\x00\x00\x00WAVEfmt and so on"
+TOKEN = content_hash_of(SOUND)
+CALL = document(
+    dialog=[
+        {"type": "recording", "mediatype": "audio/x-wav", "url": f"vcon-media:{TOKEN}", "content_hash": TOKEN},
+        {"type": "text", "body": "hello", "encoding": "none", "filename": "../../alice.exe"},
+    ],
+    analysis=[
+        {"type": "summary", "dialog": 0, "body": "Zürich was discussed.", "encoding": "none"},
+        {"type": "mood", "dialog": 0, "body": {"mood": "good"}, "encoding": "json"},
+    ],
+)
+
+
+def send_with(server: FakeSmtp, **options: Any) -> dict[str, EmailMessage]:
+    """The files of a mail about the call, by their names."""
+    io = io_of(deepcopy(CALL))
+    given = SendEmailOptions.model_validate({**MAIL, "smtp_port": server.port, **options})
+    [effect] = SendEmail().process(io, given).effects
+    lent = Lent(MediaInMemory({f"vcon-media:{TOKEN}": SOUND}), None)  # type: ignore[arg-type]  # no documents
+    SendEmail().deliver(Effect(effect.body, effect.summary, lent=lent), "k1")
+    return {str(part.get_filename()): part for part in server.mails[-1].message.iter_attachments()}
+
+
+def test_the_vcon_goes_along_with_its_recordings(server: FakeSmtp) -> None:
+    [(name, part)] = send_with(server, attach_vcon="with_recordings").items()
+    got = orjson.loads(part.get_content())
+    assert (name, part.get_content_type()) == (f"{CALL['uuid']}.vcon.json", "application/vcon+json")
+    assert got["dialog"][0]["body"] == encode_base64url(SOUND)
+
+
+def test_the_vcon_goes_along_without_what_was_said(server: FakeSmtp) -> None:
+    [part] = send_with(server, attach_vcon="without_recordings").values()
+    assert all("body" not in dialog for dialog in orjson.loads(part.get_content())["dialog"])
+
+
+def test_dialogs_go_along_under_names_of_ours(server: FakeSmtp) -> None:
+    got = send_with(server, attach_dialogs="")
+    assert got["dialog-0.wav"].get_content() == SOUND
+    assert got["dialog-1.txt"].get_content() == "hello"
+    assert len(got) == 2
+
+
+def test_only_the_dialogs_that_are_chosen_go_along(server: FakeSmtp) -> None:
+    assert list(send_with(server, attach_dialogs="0")) == ["dialog-0.wav"]
+
+
+def test_analyses_go_along_as_texts_and_as_json(server: FakeSmtp) -> None:
+    got = send_with(server, attach_analyses=["summary", "mood", "absent"])
+    assert got["summary-0.txt"].get_content() == "Zürich was discussed."
+    assert orjson.loads(got["mood-1.json"].get_content()) == {"mood": "good"}
+
+
+def test_the_text_is_there_beside_files(server: FakeSmtp) -> None:
+    send_with(server, attach_analyses=["summary"])
+    body = server.mails[-1].message.get_body()
+    assert body is not None
+    assert "All is well." in body.get_content()
+
+
+def test_a_mail_that_would_be_too_large_is_not_sent(server: FakeSmtp) -> None:
+    with pytest.raises(PermanentError, match="attach_max_bytes"):
+        send_with(server, attach_dialogs="", attach_max_bytes=10)
+    assert server.mails == []
+
+
+def test_a_recording_that_is_gone_is_a_lasting_fault(server: FakeSmtp) -> None:
+    [effect] = SendEmail().process(io_of(deepcopy(CALL)), SendEmailOptions(**MAIL, attach_dialogs="")).effects
+    lent = Lent(MediaInMemory(), None)  # type: ignore[arg-type]  # no documents
+    with pytest.raises(PermanentError, match="/dialog/0"):
+        SendEmail().deliver(Effect(effect.body, effect.summary, lent=lent), "k1")
+
+
+def test_the_same_mail_is_the_same_whatever_became_of_its_files() -> None:
+    options = SendEmailOptions.model_validate({**MAIL, "attach_vcon": "without_recordings"})
+    changed = {**deepcopy(CALL), "subject": "another"}
+    first, second = (SendEmail().process(io_of(data), options).effects[0] for data in (deepcopy(CALL), changed))
+    assert first.about == second.about
+
+
+def test_a_mail_without_files_is_the_same_by_what_it_says() -> None:
+    assert ask().about is None
 
 
 # --- what nobody can slip in -----------------------------------------------------------------------------------

@@ -6,12 +6,14 @@ Not here: when a mail is sent and how it gets to a server (``send_email.py``, ``
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, formataddr
 from typing import Any
+
+from vcon_platform.processors.email_attachments import File
 
 
 def checked_address(value: str) -> str:
@@ -38,9 +40,9 @@ def one_line(text: str) -> str:
     return " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in text).split())
 
 
-def message(mail: Mapping[str, Any], key: str) -> EmailMessage:
-    """The mail of an effect. Its Message-ID is made of the effect's key, so that it is the same at every try and mail
-    programs show one that came twice as one."""
+def message(mail: Mapping[str, Any], key: str, files: Sequence[File] = ()) -> EmailMessage:
+    """The mail of an effect, with what it brings along. Its Message-ID is made of the effect's key, so that it is the
+    same at every try and mail programs show one that came twice as one."""
     built = EmailMessage(policy=SMTP.clone(cte_type="7bit"))  # fit for servers without 8BITMIME
     built["From"] = mail["from_address"]
     for header, member in (("To", "to"), ("Cc", "cc")):  # bcc is in the envelope only
@@ -52,6 +54,10 @@ def message(mail: Mapping[str, Any], key: str) -> EmailMessage:
     built["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence note answers
     body = mail["text_body"].encode("utf-8", "replace").decode().replace("\0", "")
     built.set_content(body if body.endswith("\n") else body + "\n")
+    for file in files:
+        main, _, sub = file.kind.partition("/")
+        params = {"charset": "utf-8"} if main == "text" else None
+        built.add_attachment(file.content, maintype=main, subtype=sub, filename=file.name, params=params)
     return built
 
 

@@ -1,7 +1,7 @@
-"""The processor ``send_email``: one plain-text mail about a conversation, sent once, after the conversation is settled.
+"""The processor ``send_email``: one mail about a conversation, sent once, after the conversation is settled.
 
-Belongs here: the options, what becomes part of the effect. Not here: the mail's text (``email_message.py``), the
-server (``smtp_delivery.py``), doing it once (``store/effects.py``).
+Belongs here: the options, what becomes part of the effect. Not here: the mail's text (``email_message.py``), what it
+brings along (``email_attachments.py``), the server (``smtp_delivery.py``), doing it once (``store/effects.py``).
 
 A pipeline's author names the server, because py_vcon_server's definitions do, so the host is not guarded against
 internal addresses: relays stand inside, as a rule. An installation that wants to say where mail may go sets
@@ -16,9 +16,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from vcon_platform.processors.base import Effect, Effects, PermanentError, Processor, ProcessorIO, ProcessorOptions
+from vcon_platform.processors.dialog_choice import InputDialogs
+from vcon_platform.processors.email_attachments import AttachedVcon, File, enclose, files
 from vcon_platform.processors.email_message import bare_address, checked_address, message, recipients
 from vcon_platform.processors.references import needed, reference
 from vcon_platform.processors.smtp_delivery import Server, deliver
+from vcon_platform.vcon.export import ExportVersion
 
 HOSTS = "VCON_SMTP_HOSTS"
 
@@ -72,12 +75,50 @@ class SendEmailOptions(ProcessorOptions):
     )
     subject: str = Field(default="", max_length=10_000, title="Subject", description="Line breaks in it become blanks.")
     text_body: str = Field(default="", max_length=5_000_000, title="Text", description="The mail's text.")
+    attach_vcon: AttachedVcon = Field(
+        default="",
+        title="Attach the vCon",
+        description="with_recordings or without_recordings: the vCon as it is at this step goes along as a file. "
+        "Empty: it does not.",
+    )
+    attach_version: ExportVersion = Field(
+        default="0.4.0", title="Version", description="The version of the vCon that goes along, as for webhook."
+    )
+    attach_dialogs: InputDialogs = Field(
+        default=(),
+        title="Attach dialogs",
+        description="Which dialogs go along, each as a file of its own (a recording, a text): '' all, 'n' one, 'n:m' "
+        "a slice, or a list of indexes; [] none.",
+    )
+    attach_analyses: tuple[str, ...] = Field(
+        default=(),
+        max_length=50,
+        title="Attach analyses",
+        description="Types of analyses that go along, each as a file: texts as .txt, others as .json.",
+    )
+    attach_max_bytes: int = Field(
+        default=20_000_000,
+        ge=1,
+        le=64_000_000,
+        title="Most bytes",
+        description="Bytes of all files together; a mail that would have more is not sent. In the mail they take a "
+        "third more, and many servers refuse mails above 25 MB.",
+        json_schema_extra={"unit": "bytes"},
+    )
     client_hostname: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9.:\[\]-]{0,255}$",
         title="Own name",
         description="What this machine calls itself to the server. Empty: its own host name.",
     )
+
+
+_MAIL = {
+    name
+    for name in set(SendEmailOptions.model_fields) - set(ProcessorOptions.model_fields)
+    if not name.startswith("attach_")
+}
+"""The options that make the mail itself."""
 
 
 class SendEmail(Processor[SendEmailOptions]):
@@ -88,7 +129,8 @@ class SendEmail(Processor[SendEmailOptions]):
     title = "Send a mail"
     description = (
         "Sends one plain-text mail per conversation, after it is settled and once, also when the pipeline is run again "
-        "with the same outcome. Subject and text are built from parameters by format_options."
+        "with the same outcome. Subject and text are built from parameters by format_options; the vCon, recordings and "
+        "analyses can go along as files."
     )
     effects = Effects(sends=True)
     options = SendEmailOptions
@@ -99,16 +141,21 @@ class SendEmail(Processor[SendEmailOptions]):
         for option in ("smtp_host", "from_address"):
             if not getattr(options, option):
                 raise PermanentError(f"/{option}: is empty; a mail needs it")
-        body = options.model_dump(
-            mode="json", include=set(SendEmailOptions.model_fields) - set(ProcessorOptions.model_fields)
-        )
+        body = options.model_dump(mode="json", include=_MAIL)
         count = len(recipients(body))
         if not count:
             raise PermanentError("/to: there is nobody to send the mail to; name at least one of to, cc, bcc")
         _credentials(options.smtp_user, options.smtp_password)
         _allowed(options.smtp_host)
-        plural = "" if count == 1 else "s"
-        io.send(Effect(body, f"a mail to {count} recipient{plural} by {options.smtp_host}"))
+        enclosed = enclose(
+            io, options.attach_vcon, options.attach_version, options.attach_dialogs, options.attach_analyses
+        )
+        summary, about = f"a mail to {count} recipient{'' if count == 1 else 's'} by {options.smtp_host}", None
+        if enclosed is not None:  # the same mail is the same whatever became of the files since
+            about = {"mail": dict(body), "vcon": io.vcon.uuid}
+            body |= {"enclosed": enclosed, "attach_max_bytes": options.attach_max_bytes}
+            summary += ", with files"
+        io.send(Effect(body, summary, about))
         return io
 
     def deliver(self, effect: Effect, key: str) -> None:
@@ -125,7 +172,16 @@ class SendEmail(Processor[SendEmailOptions]):
             password=password,
             client_hostname=mail["client_hostname"],
         )
-        deliver(server, bare_address(mail["from_address"]), recipients(mail), message(mail, key))
+        deliver(server, bare_address(mail["from_address"]), recipients(mail), message(mail, key, _files(effect)))
+
+
+def _files(effect: Effect) -> list[File]:
+    enclosed = effect.body.get("enclosed")
+    if enclosed is None:
+        return []
+    if effect.lent is None:
+        raise PermanentError("the platform lends no recordings here; deliver it by the platform")
+    return files(enclosed, effect.lent.media, effect.body["attach_max_bytes"])
 
 
 def _credentials(user: str, password: str) -> tuple[str, str]:
