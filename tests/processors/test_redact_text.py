@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -58,7 +59,8 @@ def call(**members: Any) -> dict[str, Any]:
         subject="Katherine Torres, card 4111 1111 1111 1111",
         parties=[
             {"name": "Russell Miller", "role": "agent", "tel": "+14155550100", "validation": "SSN 536-90-4399"},
-            {"name": "Katherine Torres", "tel": "+14152225678", "mailto": "katherine.t@yogalove.com", "role": "customer"},
+            {"name": "Katherine Torres", "tel": "+14152225678", "role": "customer",
+             "mailto": "katherine.t@yogalove.com"},
         ],
         dialog=[
             recording(
@@ -189,6 +191,15 @@ def test_a_transcript_in_another_language_is_refused_unless_it_is_wanted() -> No
     with pytest.raises(PermanentError, match=r"^/analysis/0 says it is in another language"):
         redacted(data)
     assert transcript_text(redacted(data, other_languages="redact"))
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper])
+def test_a_transcript_without_capitals_is_refused_unless_it_is_wanted(spelling: Callable[[str], str]) -> None:
+    body = [{"text": spelling("Hello, this is Katherine and my number is 415 222 5678. ") * 9, "start": 0, "end": 9}]
+    data = document(dialog=[recording(b"x")], analysis=[{"type": "transcript", "dialog": 0, "body": body}])
+    with pytest.raises(PermanentError, match="in letters of one case"):
+        redacted(data)
+    assert "5678" not in transcript_text(redacted(data, without_capitals="redact"))
 
 
 def test_a_document_with_unknown_extensions_is_refused() -> None:

@@ -17,9 +17,10 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from vcon_platform.processors.personal_data_tokens import Token, is_multiplier, length_of, luhn
-from vcon_platform.processors.personal_data_words import BACKCHANNEL, BIRTH, CUES, FILLERS, MONTHS, UNITS
+from vcon_platform.processors.personal_data_words import BACKCHANNEL, BIRTH, CUES, MONTHS, UNITS
 
 LONG = 5
 """Digits from which a number is masked though nobody asked for one."""
@@ -30,6 +31,8 @@ _LEAST = {"PHONE": 4, "ID": 3, "CARD": 3, "SECRET": 3, "NATIONAL_ID": 3, "BANK":
 _FILLERS_BETWEEN = 4
 _LINES_BETWEEN = 3
 """Lines of other words between two pieces of one speaker's number."""
+_NEAR = 20
+"""Words and marks within which a leftover of a masked number is looked for."""
 _CUE_LINES = 3
 _CUE_WORDS = 14
 _AFTER_WORDS = 5
@@ -64,10 +67,36 @@ def numbers(said: Sequence[Said]) -> Iterator[tuple[int, int, int, str]]:
     runs = list(_runs(said, range(len(said))))
     for who in {line.who for line in said}:
         runs += _runs(said, [number for number, line in enumerate(said) if line.who == who])
-    for run in runs:
-        label = _label(said, run)
-        if label:
+    labels = [_label(said, run) for run in runs]
+    near = _Neighbourhood(said, [(run, label) for run, label in zip(runs, labels, strict=True) if label])
+    for run, label in zip(runs, labels, strict=True):
+        if label := label or near.label(run):
             yield from _pieces(run, label)
+
+
+class _Neighbourhood:
+    """What stands around the numbers that are masked. A recogniser that drops a word within a number makes two of it,
+    and what is left over is too short to be one: so digits near a masked number are masked as well, unless they count
+    something."""
+
+    def __init__(self, said: Sequence[Said], masked: Sequence[tuple[Sequence[Token], str]]) -> None:
+        self._said = said
+        self._offsets = [0, *accumulate(len(line.tokens) for line in said)]
+        self._masked = sorted((self._place(run[0]), self._place(run[-1]), label) for run, label in masked)
+
+    def _place(self, token: Token) -> int:
+        return self._offsets[token.line] + token.place
+
+    def label(self, run: Sequence[Token]) -> str:
+        """The label of the number it is near to, "" where there is none."""
+        if not self._masked or _harmless(self._said, run) or _is_year(self._said, run):
+            return ""
+        begin, end = self._place(run[0]), self._place(run[-1])
+        after = bisect_left(self._masked, begin, key=lambda each: each[0])
+        for first, last, label in self._masked[max(0, after - 2) : after + 1]:
+            if first - end <= _NEAR and begin - last <= _NEAR:
+                return label
+        return ""
 
 
 def _pieces(run: Sequence[Token], label: str) -> Iterator[tuple[int, int, int, str]]:
@@ -106,7 +135,7 @@ def _runs(said: Sequence[Said], lines: Sequence[int]) -> Iterator[list[Token]]:
                     if token.text in _MONEY + "%":
                         yield from _closed(run)
                         run = []
-                elif run and token.lower in FILLERS and between < _FILLERS_BETWEEN:
+                elif run and token.lower in BACKCHANNEL and between < _FILLERS_BETWEEN:
                     between += 1
                 else:
                     yield from _closed(run)
@@ -136,10 +165,10 @@ def _closed(run: list[Token]) -> Iterator[list[Token]]:
 
 
 def _belongs(guess: Token, digit: Token) -> bool:
-    """True if what may be a digit, or a letter, stands right beside one. Who writes digits as digits writes all so: the
-    "to" before 4111 is a word, the one before "one one one" may be a two."""
+    """True if what may be a digit, or a letter, stands right beside one. The "to" before 4111 is a word; the one before
+    "one one one", or before a single 7, may be a two."""
     near = guess.line == digit.line and max(guess.start, digit.start) - min(guess.end, digit.end) <= 3
-    return near and (digit.spoken or not guess.weak)
+    return near and (digit.spoken or not guess.weak or len(digit.digits) == 1)
 
 
 # --- what it is ------------------------------------------------------------------------------------------------
@@ -149,9 +178,8 @@ def _label(said: Sequence[Said], run: Sequence[Token]) -> str:
     """As what a run is masked; "" where it is left alone."""
     digits = "".join(token.digits for token in run)
     length = length_of(run)
-    magnitude = any(token.magnitude for token in run)
     asked = _asked_for(said, run)
-    harmless = _counts(said, run) or _is_date(said, run) or _is_amount(said, run) or (magnitude and length < 10)
+    harmless = _harmless(said, run)
     if length >= 13 and any(luhn(digits[i:j]) for i, j in ((0, len(digits)), (0, 16), (0, 15), (-16, len(digits)))):
         return "CARD"
     if asked == "BIRTH_DATE":
@@ -166,6 +194,12 @@ def _label(said: Sequence[Said], run: Sequence[Token]) -> str:
     if length >= LONG or singles >= _SINGLE:
         return asked or ("PHONE" if length in (7, 10, 11, 12) else "ID")
     return ""
+
+
+def _harmless(said: Sequence[Said], run: Sequence[Token]) -> bool:
+    """True if it looks like a count, a date, an amount."""
+    large = any(token.magnitude for token in run) and length_of(run) < 10
+    return large or _counts(said, run) or _is_date(said, run) or _is_amount(said, run)
 
 
 def _asked_for(said: Sequence[Said], run: Sequence[Token]) -> str:

@@ -17,6 +17,7 @@ from vcon_platform.processors.base import PermanentError, ProcessorOptions
 from vcon_platform.processors.personal_data import LABELS, Label, Line, Span, find
 from vcon_platform.processors.personal_data_known import known_of
 from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.text import message_text
 from vcon_platform.vcon.turns import TRANSCRIPT_TYPES, Turn, turns
 
 
@@ -51,6 +52,13 @@ class DetectionOptions(ProcessorOptions):
         "knows English; in other languages it finds numbers and addresses and misses names.",
     )
 
+    without_capitals: Literal["refuse", "redact"] = Field(
+        default="refuse",
+        title="Without capitals",
+        description="A transcript in small letters only, or in capitals only: refuse it, or redact it all the same. "
+        "Without capitals four of ten names and most places are missed; numbers are found.",
+    )
+
     @field_validator("words", "keep")
     @classmethod
     def _say_something(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -75,11 +83,13 @@ def looked_through(
     """Every turn with what was found in it, and what was found in ``further`` texts of the document (a subject, a
     summary): a name that is found once is found in all of them.
 
-    Raises PermanentError for a transcript in another language, if the options refuse it.
+    Raises PermanentError for a transcript in another language, or without capitals, if the options refuse it.
     """
     if options.other_languages == "refuse":
         _refuse_other_languages(vcon)
     said = turns(vcon)
+    if options.without_capitals == "refuse":
+        _refuse_without_capitals(vcon, said)
     lines = [Line(turn.text, _voice(turn)) for turn in said]
     for text in further:
         lines += [_APART, _APART, _APART, Line(text, "further")]
@@ -127,6 +137,22 @@ def _refuse_other_languages(vcon: Vcon) -> None:
                     f"/analysis/{index} says it is in another language than English, which is all that the detector "
                     "knows; translate it first, or set other_languages to redact"
                 )
+
+
+_ENOUGH = 200
+_FEW = 0.002
+"""Letters of a transcript from which its spelling can be judged, and the share of one case that is none."""
+
+
+def _refuse_without_capitals(vcon: Vcon, said: Sequence[Turn]) -> None:
+    """Messages are not judged: people write them as they like, and no other spelling of them can be had."""
+    text = "".join(turn.text for turn in said if turn.dialog is None or not message_text(vcon.dialog[turn.dialog]))
+    capital, small = sum(map(str.isupper, text)), sum(map(str.islower, text))
+    if capital + small >= _ENOUGH and min(capital, small) < _FEW * (capital + small):
+        raise PermanentError(
+            "the transcript is in letters of one case, in which most names cannot be found; have it made with "
+            "punctuation and capitals (Deepgram: smart_format), or set without_capitals to redact"
+        )
 
 
 def _language(body: Any) -> str:

@@ -94,8 +94,8 @@ class TextPiiRedactor(Processor[TextPiiRedactorOptions]):
     version = "1.0.0"
     title = "Redact by a jq query"
     description = (
-        "Adds a copy of the vCon that a jq query makes of it, with redacted transcripts (marks like {{SSN}}) to choose. "
-        "The copy points at its original. redact_text needs no query and leaves out more."
+        "Adds a copy of the vCon that a jq query makes of it, with redacted transcripts (marks like {{SSN}}) to "
+        "choose. The copy points at its original. redact_text needs no query and leaves out more."
     )
     effects = Effects(changes=True)
     options = TextPiiRedactorOptions
