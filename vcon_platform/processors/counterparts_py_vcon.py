@@ -14,13 +14,22 @@ PY_VCON: Mapping[str, tuple[str, ...]] = {
         "The original is given an attachment that points at its copy; both are stored in one step",
         "A signed vCon may be copied",
     ),
-    "decrypt": (),
+    "decrypt": (
+        "A private key is a reference (file:NAME, env:VCON_KEY_NAME) and never stands in a definition; the public key is not "
+        "needed",
+        "What comes out passes the gates like anything from outside, and must be the vCon that it says it is",
+        "What was added while it was encrypted stays beside what comes out",
+    ),
     "deepgram": (
         "The option language counts, which py_vcon_server ignores; model, diarize and the other switches can be chosen",
         "Without a key the conversation fails and says what to set; py_vcon_server does nothing and reports success",
         "Deepgram's numbers of voices are not taken for indexes of parties",
     ),
-    "encrypt": (),
+    "encrypt": (
+        "Only a signed vCon is encrypted; one that is not is told to be signed first",
+        "For several recipients; A256GCM and RSA-OAEP-256 beside what the draft asks for",
+        "Additions that no signed form holds are not lost: it is refused",
+    ),
     "jq": (
         "A query without an output makes the parameter null, where py_vcon_server fails",
         "Queries are compiled when the definition is stored, and run in a child process with limits of time and memory",
@@ -51,7 +60,14 @@ PY_VCON: Mapping[str, tuple[str, ...]] = {
         "The values are checked to be JSON when the definition is stored",
         "Each conversation gets its own copy",
     ),
-    "sign": (),
+    "sign": (
+        "The private key is a reference (file:NAME, env:VCON_KEY_NAME) and never stands in a definition, and may have a "
+        "password",
+        "RSA, P-256 and Ed25519 keys; the algorithm stands in the protected header only, as the draft has it, unless "
+        "for_py_vcon asks for its copy",
+        "The recordings are signed with the document, as bytes",
+        "A signed vCon cannot be signed again; what is added later stands beside what was signed",
+    ),
     "text_pii_redactor": (
         "Numbers that are spoken, split or go over several turns are found too, and text dialogs are redacted as well",
         "What is found is replaced by its place in the text, so that a mark of another length shifts nothing",
@@ -59,7 +75,14 @@ PY_VCON: Mapping[str, tuple[str, ...]] = {
         "uuid_domain is not needed; the copy gets a uuid of this installation's making, and the original points at it",
         "redact_text does the same without a query, from an allow-list",
     ),
-    "verify": (),
+    "verify": (
+        "The algorithm is taken from the protected header, of a list; certificates must be allowed to sign and to issue",
+        "RSA, P-256 and Ed25519 signatures; certificates from either header",
+        "The result and the signer stand in the ledger, in an attachment and in a parameter; py_vcon_server forgets them "
+        "after the run",
+        "A signature that is not valid fails the conversation, ends it, or is left to the processors after it, as an "
+        "option says",
+    ),
     "whisper_base": (
         "The model is this installation's: tiny.en unless a setting names another, base among them",
         "Channels are heard one by one, and segments say whose they are where the dialog says it",
