@@ -84,6 +84,9 @@ def service(well: Callable[[Asked], Answer]) -> Iterator[Service]:
             if answer.cut:
                 self.close_connection = True
 
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def _body(self) -> bytes:
             if self.headers.get("transfer-encoding") != "chunked":
                 return self.rfile.read(int(self.headers.get("content-length") or 0))
