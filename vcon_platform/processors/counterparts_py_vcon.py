@@ -15,8 +15,8 @@ PY_VCON: Mapping[str, tuple[str, ...]] = {
         "A signed vCon may be copied",
     ),
     "decrypt": (
-        "A private key is a reference (file:NAME, env:VCON_KEY_NAME) and never stands in a definition; the public key is not "
-        "needed",
+        "A private key is a reference (file:NAME, env:VCON_KEY_NAME) and never stands in a definition; the public key "
+        "is not needed",
         "What comes out passes the gates like anything from outside, and must be the vCon that it says it is",
         "What was added while it was encrypted stays beside what comes out",
     ),
@@ -54,6 +54,7 @@ PY_VCON: Mapping[str, tuple[str, ...]] = {
         "The mail is sent after the commit, once, also when the job is repeated",
         "STARTTLS beside TLS from the first byte; certificates are checked, and a password is never sent unencrypted",
         "User and password are references to the environment",
+        "The vCon, dialogs and texts of analyses can be attached",
         "If the server refuses one recipient, nobody gets the mail",
     ),
     "set_parameters": (
@@ -61,7 +62,7 @@ PY_VCON: Mapping[str, tuple[str, ...]] = {
         "Each conversation gets its own copy",
     ),
     "sign": (
-        "The private key is a reference (file:NAME, env:VCON_KEY_NAME) and never stands in a definition, and may have a "
+        "The private key is a reference (file:NAME, env:VCON_KEY_NAME) and never stands in a definition; it may have a "
         "password",
         "RSA, P-256 and Ed25519 keys; the algorithm stands in the protected header only, as the draft has it, unless "
         "for_py_vcon asks for its copy",
@@ -76,10 +77,11 @@ PY_VCON: Mapping[str, tuple[str, ...]] = {
         "redact_text does the same without a query, from an allow-list",
     ),
     "verify": (
-        "The algorithm is taken from the protected header, of a list; certificates must be allowed to sign and to issue",
+        "The algorithm is taken from the protected header and must be one of a list; certificates must be allowed to "
+        "sign, and to issue",
         "RSA, P-256 and Ed25519 signatures; certificates from either header",
-        "The result and the signer stand in the ledger, in an attachment and in a parameter; py_vcon_server forgets them "
-        "after the run",
+        "The result and the signer stand in the ledger, in an attachment and in a parameter; py_vcon_server forgets "
+        "them after the run",
         "A signature that is not valid fails the conversation, ends it, or is left to the processors after it, as an "
         "option says",
     ),
