@@ -26,7 +26,7 @@ LONG = 5
 """Digits from which a number is masked though nobody asked for one."""
 _SINGLE = 4
 """The same, where each digit is said by itself: nobody counts like that."""
-_LEAST = {"PHONE": 4, "ID": 3, "CARD": 3, "SECRET": 3, "NATIONAL_ID": 3, "BANK": 3, "LOCATION": 4}
+_LEAST = {"PHONE": 4, "ID": 3, "CARD": 3, "SECRET": 2, "NATIONAL_ID": 2, "BANK": 3, "LOCATION": 4}
 """Digits from which a number is masked that was asked for, by what was asked for."""
 _FILLERS_BETWEEN = 4
 _LINES_BETWEEN = 3
