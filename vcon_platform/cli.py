@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 import typer
+from typer.completion import completion_init  # type: ignore[attr-defined] # typer's own, re-exported
 from typer.core import TyperGroup
 
 from vcon_platform import commands
@@ -40,6 +41,7 @@ HELP = """Conversations in, rows out: calls and chats become vCons, pipelines pr
   vcon-platform demo          eight sample calls, from recording to table
   vcon-platform up            start everything here; Ctrl-C stops it
   vcon-platform status        what runs, and where
+  vcon-platform vcon --help   vCons as files, in pipes and in the store
 
 [bold]Settings[/bold] are environment variables, or lines of .env:
 
@@ -53,6 +55,7 @@ HELP = """Conversations in, rows out: calls and chats become vCons, pipelines pr
 
 def build() -> typer.Typer:
     """The application with every command group."""
+    completion_init()  # add_completion would do it, and add options that write into people's shell files
     app = typer.Typer(
         name="vcon-platform",
         add_completion=False,

@@ -52,7 +52,7 @@ def filter_(
 
     definition = _definition(processor, options)
     begin_with = _object(parameters, "--parameters")
-    _, vcon = document_of(given)
+    vcon = document_of(given)
     told = Workbench(settings()).simulator().run(definition, vcon, parameters=begin_with, buy=True)
     ending, step = told.verdict.ending, told.steps[0]
     if as_json:

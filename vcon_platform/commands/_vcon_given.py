@@ -103,13 +103,11 @@ def file_bytes(path: Path) -> bytes:
         give_up(f"{visible(str(path))} cannot be read: {error.strerror or type(error).__name__}.")
 
 
-def document_of(given: str) -> tuple[Store, Vcon]:
-    """The vCon, with what was added to a stored one; and the store that has its bodies. One that must not be processed,
-    or cannot be read, ends it with 1."""
-    found, uuid = store(), stored_uuid(given)
-    if uuid is not None:
-        return found, found.documents.read_one(uuid)
-    return found, document_in(given, content_of(given))
+def document_of(given: str) -> Vcon:
+    """The vCon, with what was added to a stored one. One that must not be processed, or cannot be read, ends it with
+    1."""
+    uuid = stored_uuid(given)
+    return document_in(given, content_of(given)) if uuid is None else store().documents.read_one(uuid)
 
 
 def document_in(given: str, content: bytes) -> Vcon:

@@ -34,6 +34,7 @@ from vcon_platform.commands._vcon_given import (
 if TYPE_CHECKING:
     from vcon_platform.ingress.judging import Judgement
     from vcon_platform.settings import Settings
+    from vcon_platform.store.media import MediaStore
     from vcon_platform.vcon.conformance import Report
     from vcon_platform.vcon.encryption import DecryptionKeys
     from vcon_platform.vcon.trust import Trust
@@ -192,7 +193,7 @@ def turns_of(given: Given, as_json: AsJson = False) -> None:
 
     from vcon_platform.vcon.turns import turns
 
-    _, vcon = document_of(given)
+    vcon = document_of(given)
     found = turns(vcon)
     if as_json:
         typer.echo(json_text.dumps([asdict(turn) for turn in found]))
@@ -221,10 +222,19 @@ def extract(
     chosen = [(array, index) for array, index in asked.items() if index is not None]
     if len(chosen) != 1:
         give_up("Say which body: one of --dialog N, --analysis N or --attachment N.")
-    opened, vcon = document_of(given)
+    vcon = document_of(given)
     array, index = chosen[0]
     elements: list[Any] = vcon.data.get(array) or []
     if index >= len(elements):
         give_up(f"/{array} of vCon {vcon.uuid} has {len(elements)} elements; the first is number 0.", 1)
-    token, inline = opened.media.kept(elements[index])
-    write_bytes(iter((inline,)) if token is None else opened.media.open(token), output)
+    media = _media_of(elements[index])
+    token, inline = media.kept(elements[index])
+    write_bytes(iter((inline,)) if token is None else media.open(token), output)
+
+
+def _media_of(element: dict[str, Any]) -> MediaStore:
+    """Where its body is read; one that stands in the document needs nothing of the installation."""
+    from vcon_platform.store.media import MediaStore, token_of
+    from vcon_platform.store.objects import open_objects
+
+    return store().media if token_of(element.get("url")) else MediaStore(open_objects("memory://"), 0)

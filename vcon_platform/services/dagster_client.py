@@ -16,6 +16,7 @@ from vcon_platform.errors import PlatformError
 
 Strategy = Literal["ALL_STEPS", "FROM_FAILURE"]
 _FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
+_RUN = "runId status jobName creationTime startTime endTime tags { key value }"
 _REPOSITORY = {"repositoryLocationName": "vcon_platform", "repositoryName": "__repository__"}
 
 
@@ -25,11 +26,16 @@ class DagsterRefused(PlatformError):
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """One run. ``tags`` by their names; ``finished``: success, failure or canceled."""
+    """One run. ``tags`` by their names; ``finished``: success, failure or canceled. ``job``: Dagster's name for what
+    runs. ``created``, ``started``, ``ended``: epoch seconds, None: not yet."""
 
     id: str
     status: str
     tags: Mapping[str, str]
+    job: str = ""
+    created: float | None = None
+    started: float | None = None
+    ended: float | None = None
 
     @property
     def finished(self) -> bool:
@@ -64,12 +70,16 @@ class DagsterClient:
         """The page of a run."""
         return f"{self.url}/runs/{run_id}"
 
-    def runs(self, tags: Mapping[str, str] | None = None, limit: int = 25) -> list[RunState]:
-        """Runs that carry all these tags, newest first."""
-        filters = {"tags": [{"key": key, "value": value} for key, value in (tags or {}).items()]}
+    def runs(
+        self, tags: Mapping[str, str] | None = None, limit: int = 25, statuses: Sequence[str] = ()
+    ) -> list[RunState]:
+        """Runs that carry all these tags, newest first. ``statuses``: those in one of them only."""
+        filters: dict[str, Any] = {"tags": [{"key": key, "value": value} for key, value in (tags or {}).items()]}
+        if statuses:
+            filters["statuses"] = list(statuses)
         data = self.query(
-            """query($filter: RunsFilter, $limit: Int) { runsOrError(filter: $filter, limit: $limit) {
-                 __typename ... on Runs { results { runId status tags { key value } } } } }""",
+            f"""query($filter: RunsFilter, $limit: Int) {{ runsOrError(filter: $filter, limit: $limit) {{
+                 __typename ... on Runs {{ results {{ {_RUN} }} }} }} }}""",
             filter=filters,
             limit=limit,
         )
@@ -78,8 +88,7 @@ class DagsterClient:
     def run(self, run_id: str) -> RunState:
         """One run."""
         data = self.query(
-            """query($id: ID!) { runOrError(runId: $id) {
-                 __typename ... on Run { runId status tags { key value } } } }""",
+            f"query($id: ID!) {{ runOrError(runId: $id) {{ __typename ... on Run {{ {_RUN} }} }} }}",
             id=run_id,
         )
         return _run(_expect(data["runOrError"], "Run"))
@@ -200,7 +209,15 @@ class DagsterClient:
 
 
 def _run(found: Mapping[str, Any]) -> RunState:
-    return RunState(found["runId"], found["status"], {tag["key"]: tag["value"] for tag in found["tags"]})
+    return RunState(
+        found["runId"],
+        found["status"],
+        {tag["key"]: tag["value"] for tag in found["tags"]},
+        job=found.get("jobName") or "",
+        created=found.get("creationTime"),
+        started=found.get("startTime"),
+        ended=found.get("endTime"),
+    )
 
 
 def _load_error(found: Mapping[str, Any] | None) -> str | None:
