@@ -102,13 +102,13 @@ def _speak(text: str, voice: str) -> tuple[Any, int]:
     rate = int(synthesizer.espeak_Initialize(2, 0, espeakng_loader.get_data_path().encode(), 0))
     made = bytearray()
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
     def take(samples: int | None, count: int, _: object) -> int:
         if samples and count > 0:
             made.extend(ctypes.string_at(samples, count * 2))
         return 0
 
-    synthesizer.espeak_SetSynthCallback(take)
+    callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(take)
+    synthesizer.espeak_SetSynthCallback(callback)
     synthesizer.espeak_SetVoiceByName(voice.encode())
     synthesizer.espeak_SetParameter(1, 140, 0)  # words a minute
     raw = text.encode() + b"\0"
