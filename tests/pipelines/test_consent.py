@@ -48,7 +48,7 @@ class Find(Mark):
 
 
 REGISTRY = Registry({**PLAIN.classes, **{cls.name: cls for cls in (Listen, Find, ConsentGate)}})
-ENFORCED = {"consent": "enforced"}
+ENFORCED: dict[str, Any] = {"consent": "enforced"}
 
 
 @pytest.fixture

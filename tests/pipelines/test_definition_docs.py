@@ -27,7 +27,14 @@ def _section(title: str) -> str:
 @pytest.mark.parametrize("option", [name for name in PipelineOptions.model_fields if name not in REMARKS])
 def test_every_option_of_a_pipeline_is_there_with_its_default(option: str) -> None:
     default = PipelineOptions.model_fields[option].default
-    named = {"None": "none", "()": "none", "True": "`true`", "batch": "`batch`"}
+    named = {
+        "None": "none",
+        "()": "none",
+        "True": "`true`",
+        "batch": "`batch`",
+        "off": "`off`",
+        "everyone": "`everyone`",
+    }
     shown = named.get(str(default)) or f"{default:g}"
     assert f"| `{option}` | {shown} |" in _section("Options of the pipeline")
 

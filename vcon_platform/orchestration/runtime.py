@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vcon_platform.pipelines.deliveries import effects_outbox
 from vcon_platform.pipelines.engine import Engine, EnginePolicy
+from vcon_platform.pipelines.originals import StoredOriginals
 from vcon_platform.pipelines.purchases import purchasing_of
 from vcon_platform.projections.model import Projection
 from vcon_platform.settings import Settings, load_settings
@@ -77,5 +78,6 @@ def runtime(redis: HasRedis, objects: HasObjects, projections: Mapping[str, Proj
         slots=Slots(store.client, settings.pools),
         outbox=effects_outbox(store.client),
         purchasing=purchasing_of(settings, store.client),
+        originals=StoredOriginals(settings, store.documents, store.media),
     )
     return Runtime(settings, store, queues, Checkpoints(store.objects), engine)

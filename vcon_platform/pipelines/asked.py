@@ -6,7 +6,7 @@ Belongs here: whether it can be kept. Not here: when it happens (``settling.py``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ from vcon_platform.pipelines.batch import AskedEffect, Item
 from vcon_platform.processors.base import Effect, PermanentError, Processor, ProcessorIO
 from vcon_platform.store import keys
 from vcon_platform.store.jobs import PRIORITIES
+from vcon_platform.vcon.document import Change, Envelope, Vcon
 
 
 class NotKeepable(PermanentError):
@@ -24,12 +25,35 @@ class NotKeepable(PermanentError):
     code = "not_keepable"
 
 
-def check(io: ProcessorIO, before: Sequence[int], name: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A vCon as it was before a processor: how many changes it had, and which form."""
+
+    changes: int
+    envelope: Envelope | None
+
+    @classmethod
+    def of(cls, io: ProcessorIO) -> list[Before]:
+        """Each of a conversation's."""
+        return [cls(len(vcon.changes), vcon.envelope) for vcon in io.vcons]
+
+    def since(self, vcon: Vcon) -> Sequence[Change]:
+        """The changes made since; all of them where it was given another form, which begins without any."""
+        return vcon.changes[self.changes :] if vcon.envelope is self.envelope else vcon.changes
+
+
+def changed(io: ProcessorIO, before: Sequence[Before]) -> bool:
+    """True if vCons were changed since."""
+    pairs = zip(io.vcons, before, strict=False)
+    return any(vcon.envelope is not each.envelope or bool(each.since(vcon)) for vcon, each in pairs)
+
+
+def check(io: ProcessorIO, before: Sequence[Before], name: str) -> None:
     """Raise :class:`NotKeepable` unless what the processor ``name`` made is JSON: the commit and the checkpoint of the
-    whole batch rely on it. ``before``: how many changes each vCon had."""
+    whole batch rely on it."""
     try:
-        for vcon, number in zip(io.vcons, before, strict=False):
-            for change in vcon.changes[number:]:
+        for vcon, each in zip(io.vcons, before, strict=False):
+            for change in each.since(vcon):
                 orjson.dumps(change.value)
         if io.parameters:
             orjson.dumps(io.parameters)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
+from vcon_platform.pipelines import enveloped
 from vcon_platform.pipelines.definition import PipelineOptions
 from vcon_platform.processors.base import Effect, ProcessorIO, QueuedJob
 from vcon_platform.store.jobs import Job
@@ -127,6 +128,8 @@ class WrittenItem:
     events: list[bytes]
     changes: dict[str, tuple[int, list[Change]]]
     """uuid to the revision that the changes were made on, and the changes."""
+    forms: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    """The same of a form (``enveloped.py``), on top of which the changes are."""
     added: list[dict[str, Any]] = field(default_factory=list)
     created: dict[str, bytes] = field(default_factory=dict)
     queued: list[QueuedJob] = field(default_factory=list)
@@ -164,6 +167,9 @@ def _written(item: Item) -> dict[str, Any]:
     }
     if changes:
         written["changes"] = changes
+    forms = {vcon.uuid: [vcon.revision, enveloped.written(vcon)] for vcon in io.vcons if vcon.reformed}
+    if forms:
+        written["forms"] = forms
     if io.added:
         written["added"] = [orjson.Fragment(vcon.to_bytes()) for vcon in io.added]
         written["created"] = {uuid: orjson.Fragment(event) for uuid, event in item.created.items()}
@@ -190,6 +196,7 @@ def read_batch(raw: bytes) -> WrittenBatch:
                 uuid: (revision, [change_from_json(change) for change in changes])
                 for uuid, (revision, changes) in item.get("changes", {}).items()
             },
+            forms={uuid: (revision, form) for uuid, (revision, form) in item.get("forms", {}).items()},
             added=item.get("added", []),
             created={uuid: orjson.dumps(event) for uuid, event in item.get("created", {}).items()},
             queued=[QueuedJob(**{**each, "vcon_uuids": tuple(each["vcon_uuids"])}) for each in item.get("queued", [])],
@@ -211,14 +218,19 @@ def reapply(item: Item, written: WrittenItem) -> None:
     while nobody else wrote to the document; otherwise the item starts over."""
     for vcon in item.io.vcons:
         revision, changes = written.changes.get(vcon.uuid, (vcon.revision, []))
-        if revision != vcon.revision and any(isinstance(change, Put) for change in changes):
+        replaced = vcon.uuid in written.forms or any(isinstance(change, Put) for change in changes)
+        revision, _ = written.forms.get(vcon.uuid, (revision, {}))
+        if revision != vcon.revision and replaced:
             item.verdict = Verdict("again", "the document was changed by somebody else meanwhile")
             return
     for vcon in item.io.vcons:
+        if vcon.uuid in written.forms:
+            enveloped.take_up(vcon, written.forms[vcon.uuid][1])
         for change in written.changes.get(vcon.uuid, (0, []))[1]:
             vcon.apply(change)
     for data in written.added:
-        item.io.add(Vcon(data))
+        _, form = written.forms.get(data["uuid"], (0, None))
+        item.io.add(Vcon(data) if form is None else enveloped.enveloped(Vcon(data), form))
     item.io.parameters = written.parameters
     item.io.queued = list(written.queued)
     item.io.effects = [each.effect for each in written.effects]

@@ -37,8 +37,9 @@ __all__ = ["Definition", "DefinitionError", "PipelineOptions", "Step", "canonica
 
 REMARKS = ("comment", "label", "notes")
 MOST_STEPS = 100
-ENV_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
-"""How a definition names a secret: by the environment variable that holds it."""
+SECRET_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[A-Za-z0-9][A-Za-z0-9._-]*")
+"""How a definition names a secret: by the environment variable that holds it, or a key by its file in the folder of
+keys; which of them an option takes is the processor's to say."""
 _STEP_WORDS = DAGSTER_WORDS | {"lease", "settle"}
 
 
@@ -202,7 +203,7 @@ def _secret_faults(model: type[BaseModel], given: Any, *at: str | int) -> Iterat
         where = pointer(*at, "processor_options", name)
         values = given.get(name)
         for value in values if isinstance(values, list) else [values]:
-            if value not in (None, "") and not (isinstance(value, str) and ENV_REFERENCE.fullmatch(value)):
+            if value not in (None, "") and not (isinstance(value, str) and SECRET_REFERENCE.fullmatch(value)):
                 yield DefinitionFault(
                     where,
                     "is secret and may not stand in a definition: put it into an environment variable (or .env), say "

@@ -83,7 +83,7 @@ class DirectResult:
     def to_json(self) -> dict[str, Any]:
         """The result for programs: py_vcon_server's ProcessorIO output, and beside it what became of the run."""
         return {
-            "vcons": [vcon.data for vcon in self.vcons],
+            "vcons": [vcon.handed_out for vcon in self.vcons],
             "vcons_modified": list(self.modified),
             "parameters": dict(self.parameters),
             "queue_jobs": [
@@ -179,7 +179,7 @@ def _vcons(engine: Engine, given: Given, save: bool) -> list[Vcon]:
         raise DirectRefused("two of the vCons given have the same uuid; each may be given once")
     if save and any(not vcon.revision for vcon in vcons):
         raise DirectRefused("a vCon whose changes are to be kept must be in the store; take it in first")
-    return [_copy(vcon) for vcon in vcons]
+    return [vcon.copy() for vcon in vcons]
 
 
 def _once(
@@ -204,7 +204,9 @@ def _once(
         event = orjson.loads(item.events[-1])
         steps.append(DirectStep(step.name, event["event"], event.get("detail", {}).get("reason", "")))
     handed_on = list(item.io.vcons)
-    modified = tuple(len(vcon.changes) > given[vcon.uuid] if vcon.uuid in given else True for vcon in handed_on)
+    modified = tuple(
+        vcon.reformed or len(vcon.changes) > given[vcon.uuid] if vcon.uuid in given else True for vcon in handed_on
+    )
     settled = engine.settle(definition, batch)
     if not settled.counts.total():
         return None
@@ -217,7 +219,7 @@ def _once(
             engine.deliver(len(item.effects))
     if save and any(modified):  # as the store has them: others' changes may stand between
         fresh = engine.documents.read([vcon.uuid for vcon in handed_on])
-        handed_on = [fresh.get(vcon.uuid, vcon) for vcon in handed_on]
+        handed_on = [_as_stored(vcon, fresh.get(vcon.uuid)) for vcon in handed_on]
     return DirectResult(
         pipeline=definition.name,
         version=definition.version,
@@ -234,7 +236,9 @@ def _once(
     )
 
 
-def _copy(vcon: Vcon) -> Vcon:
-    same = Vcon(copy.deepcopy(vcon.data), vcon.revision, commit=vcon.commit, sealed=vcon.sealed)
-    same.changes = list(vcon.changes)
-    return same
+def _as_stored(vcon: Vcon, fresh: Vcon | None) -> Vcon:
+    """A vCon as the store has it now, in the form that it was given here."""
+    if fresh is None:
+        return vcon
+    fresh.envelope = vcon.envelope
+    return fresh

@@ -33,7 +33,8 @@ from vcon_platform.pipelines.steps import PoolSlots, StepReport, Walker
 from vcon_platform.pipelines.timed import TimedWorkers, workers_for
 from vcon_platform.pipelines.timed_child import FromSettings, Lending
 from vcon_platform.pipelines.verdict_rows import RowWriter
-from vcon_platform.processors.base import ProcessorContext, ProcessorIO, ProcessorOptions
+from vcon_platform.processors.base import Lent, ProcessorContext, ProcessorIO, ProcessorOptions
+from vcon_platform.processors.originals import Originals
 from vcon_platform.processors.registry import Registry, load_processors
 from vcon_platform.projections.model import Projection
 from vcon_platform.settings import load_settings
@@ -66,7 +67,7 @@ class Engine:
     ``slots``: limits of calls at once per provider. ``lending``: what opens recordings, results and projections in the
     processes of processors with a time limit (default: this installation's settings). ``outbox`` and ``registry``: for
     :meth:`deliver` (default of the latter: the processors installed). ``purchasing``: budgets and accounts (default:
-    nobody keeps any)."""
+    nobody keeps any). ``originals``: what signing and encrypting need (default: it is not to be had)."""
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class Engine:
         outbox: EffectsOutbox | None = None,
         registry: Registry | None = None,
         purchasing: Purchasing | None = None,
+        originals: Originals | None = None,
     ) -> None:
         self.documents = documents
         self.queues = queues
@@ -94,8 +96,9 @@ class Engine:
         self._outbox = outbox
         self._registry = registry
         self._purchasing = purchasing
+        self._originals = originals
         self._walker = Walker(self._workers, slots, self._policy.retry_wait)
-        self._settling = Settling(documents, queues, RowWriter(projections))
+        self._settling = Settling(documents, queues, RowWriter(projections), media)
 
     # --- open ---------------------------------------------------------------------------------------------------
 
@@ -183,6 +186,7 @@ class Engine:
             pipeline=definition.name,
             pipeline_version=definition.version,
             purchases=purchases,
+            originals=self._originals,
         )
 
     # --- step and settle ----------------------------------------------------------------------------------------
@@ -206,7 +210,13 @@ class Engine:
             raise PlatformError("this engine was made without an outbox of effects, so it cannot deliver any")
         if self._registry is None:
             self._registry = load_processors()
-        return deliver(self._outbox, self._registry.instance, owner=f"deliver:{new_uuid()}", limit=limit)
+        lent = Lent(self._media, self.documents)
+        return deliver(self._outbox, self._registry.instance, owner=f"deliver:{new_uuid()}", lent=lent, limit=limit)
+
+    @property
+    def originals(self) -> Originals | None:
+        """What signing and encrypting need, where it is to be had."""
+        return self._originals
 
     @property
     def purchasing(self) -> Purchasing | None:

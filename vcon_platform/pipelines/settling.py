@@ -27,6 +27,7 @@ import orjson
 from vcon_platform.ledger.events import EventForm, EventKind
 from vcon_platform.pipelines.batch import DONE, AskedEffect, Batch, Item, Settled, Verdict
 from vcon_platform.pipelines.definition import Definition
+from vcon_platform.pipelines.reformed import AS_IT_WAS, Reformed, reformed
 from vcon_platform.pipelines.verdict_rows import RowWriter, row_marks
 from vcon_platform.processors.base import QueuedJob
 from vcon_platform.store import keys
@@ -35,6 +36,7 @@ from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.effects import new_effect
 from vcon_platform.store.jobs import DeadJob, Job, LastError, new_job
 from vcon_platform.store.leases import Queues
+from vcon_platform.store.media import MediaStore
 from vcon_platform.store.waiting import placed
 from vcon_platform.vcon.document import Put, Vcon
 from vcon_platform.vcon.uuids import new_uuid
@@ -46,10 +48,11 @@ LONGEST_RETRY = 24 * 3600.0
 class Settling:
     """Settles batches in one store. Thread-safe."""
 
-    def __init__(self, documents: DocumentStore, queues: Queues, rows: RowWriter) -> None:
+    def __init__(self, documents: DocumentStore, queues: Queues, rows: RowWriter, media: MediaStore) -> None:
         self._documents = documents
         self._queues = queues
         self._rows = rows
+        self._media = media
 
     def settle(self, definition: Definition, batch: Batch) -> Settled:
         """Commit every job's outcome and end the lease. What could not be committed (a conflicting change, an item
@@ -58,7 +61,7 @@ class Settling:
         for item in batch.items:
             if item.verdict is None:
                 item.verdict = DONE if item.walked >= steps else Verdict("again", "it has not been through all steps")
-        run = _Run(definition, batch, self._rows)
+        run = _Run(definition, batch, self._rows, self._media)
         self._put_back(run, settled)
         run.pristine = self._pristine(batch)
         ready = self._others(run)
@@ -114,7 +117,7 @@ class Settling:
             [
                 item.io.vcons[0].uuid
                 for item in batch.items
-                if item.verdict and item.verdict.ending == "failed" and item.io.vcons and item.io.vcons[0].changes
+                if item.verdict and item.verdict.ending == "failed" and item.io.vcons and item.io.vcons[0].changed
             ]
         )
 
@@ -137,16 +140,24 @@ class Settling:
         return [item for item in ready if id(item) not in stuck]
 
     def _further(self, run: _Run, item: Item) -> bool:
-        """Commit what a job changed in its further documents; those with a replaced member first, for they alone can be
-        refused. False: one was."""
+        """Commit what a job changed in its further documents; those with a replaced member or another form first, for
+        they alone can be refused. False: one was."""
         mark = f"job:{item.job.id}"
         made = {id(vcon) for vcon in item.io.added}
-        changed = [vcon for vcon in item.io.vcons[1:] if vcon.changes and id(vcon) not in made]
-        changed.sort(key=lambda vcon: not any(isinstance(change, Put) for change in vcon.changes))
+        changed = [vcon for vcon in item.io.vcons[1:] if vcon.changed and id(vcon) not in made]
+        changed.sort(key=lambda vcon: not (vcon.reformed or any(isinstance(change, Put) for change in vcon.changes)))
         for vcon in changed:
             if mark in self._documents.meta(vcon.uuid):
                 continue
-            commit = Commit(vcon, run.fence(), rows=row_marks(vcon), meta={mark: run.definition.name})
+            form = run.form(vcon)
+            commit = Commit(
+                vcon,
+                run.fence(),
+                rows=row_marks(vcon),
+                events=form.events,
+                meta={mark: run.definition.name, **form.meta},
+                posted=form.posted,
+            )
             [(_, outcome)] = self._documents.commit([commit])
             if outcome is not Committed.OK:
                 return False
@@ -156,12 +167,13 @@ class Settling:
 class _Run:
     """One settling: what its commits have in common."""
 
-    def __init__(self, definition: Definition, batch: Batch, rows: RowWriter) -> None:
+    def __init__(self, definition: Definition, batch: Batch, rows: RowWriter, media: MediaStore) -> None:
         self.definition = definition
         self.batch = batch
         self.pristine: Mapping[str, Vcon] = {}
         self.saves = definition.options.save_vcons is not False
         self._rows = rows
+        self._media = media
         self._forms: dict[EventKind, EventForm] = {}
         self._channels = {
             ending: (f"pipeline:{definition.name}:{ending}",) for ending in ("done", "filtered", "failed")
@@ -176,15 +188,16 @@ class _Run:
         verdict, vcons, job = _verdict(item), item.io.vcons, item.job
         failed = verdict.ending == "failed"
         vcon = vcons[0] if vcons else Vcon({"uuid": job.vcon_uuids[0]})  # nothing stored: only the job moves
-        if failed and vcon.changes:
+        if failed and vcon.changed:
             vcon = self.pristine.get(vcon.uuid) or vcon.unchanged()
         rows: Sequence[Any] = ()
         if vcons and self.saves:
             self._rows.write(self.definition, vcon, verdict)
             rows = self._rows.marks(self.definition, vcon, verdict)
-        elif vcon.changes:
+        elif vcon.changed:
             vcon = vcon.unchanged()
-        events: Sequence[bytes] = item.events
+        form = self.form(vcon)
+        events: Sequence[bytes] = [*item.events, *form.events]
         pushes: list[tuple[str, bytes]] = []
         if failed:
             if verdict.processor is None:
@@ -210,13 +223,22 @@ class _Run:
             pushes=pushes,
             channels=self._channels[verdict.ending],
             events=events,
+            meta=form.meta,
+            posted=form.posted,
         )
+
+    def form(self, vcon: Vcon) -> Reformed:
+        """What a commit says of the form that this vCon was given."""
+        return AS_IT_WAS if vcon.envelope is None else reformed(vcon, self._media, self._form(EventKind.REVISED))
 
     def new_vcon(self, item: Item, vcon: Vcon) -> NewVcon:
         """A vCon that a processor made, with the event that says so. Kept beside it: for which job."""
-        return NewVcon(
-            vcon, events=(item.created[vcon.uuid],), meta={"made_by": f"{self.definition.name}/{item.job.id}"}
-        )
+        form, posted = self.form(vcon), None
+        if form.posted is not None:  # what was added to it since is part of what is stored first
+            posted = replace(form.posted, view=vcon.to_bytes())
+        meta = {"made_by": f"{self.definition.name}/{item.job.id}"}
+        meta |= {name: value for name, value in form.meta.items() if value}
+        return NewVcon(vcon, events=(item.created[vcon.uuid],), meta=meta, posted=posted)
 
     def later(self, item: Item) -> Job:
         """The job as it waits for its next retry."""
@@ -280,6 +302,7 @@ class _Run:
             asked.version,
             asked.effect.body,
             asked.effect.summary,
+            about=asked.effect.about,
             batch_id=self.batch.id,
             run_id=self.batch.owner,
         )

@@ -52,14 +52,17 @@ What = Literal["processed", "skipped", "filtered", "failed", "not_bought", "not_
 
 @dataclass(frozen=True, slots=True)
 class DocumentEdits:
-    """What became of one vCon in a step. ``added``: the step made it."""
+    """What became of one vCon in a step. ``added``: the step made it. ``form``: the form that it was given there
+    (signed, encrypted), empty where it kept its own."""
 
     uuid: str
     added: bool
     edits: tuple[Edit, ...]
+    form: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return {"uuid": self.uuid, "added": self.added, "edits": [edit.to_json() for edit in self.edits]}
+        told = {"uuid": self.uuid, "added": self.added, "edits": [edit.to_json() for edit in self.edits]}
+        return {**told, "form": self.form} if self.form else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +194,9 @@ class Simulator:
             pipeline=definition.name,
             pipeline_version=definition.version,
             purchases=purchases,
+            originals=self._engine.originals,
         )
-        item = Item(new_job(vcon.uuid), ProcessorIO([_copy(vcon)], context, copy.deepcopy(dict(parameters or {}))))
+        item = Item(new_job(vcon.uuid), ProcessorIO([vcon.copy()], context, copy.deepcopy(dict(parameters or {}))))
         options = definition.options.model_copy(update={"timeout": None})
         batch = Batch(run_id, run_id, definition.name, definition.version, [item], options=options, leased=False)
         steps = []
@@ -248,7 +252,7 @@ class Simulator:
     def _rows(self, definition: Definition, item: Item, verdict: Verdict) -> tuple[DocumentEdits, ...]:
         if not item.io.vcons:
             return ()
-        vcon = _copy(item.io.vcons[0])
+        vcon = item.io.vcons[0].copy()
         RowWriter(self._projections).write(definition, vcon, verdict)
         edits = tuple(difference(item.io.vcons[0].data, vcon.data))
         return (DocumentEdits(vcon.uuid, False, edits),) if edits else ()
@@ -283,7 +287,7 @@ class _Before:
     """An item as it was before a step."""
 
     def __init__(self, item: Item) -> None:
-        copies = {id(vcon): _copy(vcon) for vcon in item.io.vcons}
+        copies = {id(vcon): vcon.copy() for vcon in item.io.vcons}
         self._io = replace(
             item.io,
             vcons=list(copies.values()),
@@ -298,12 +302,15 @@ class _Before:
 
     def documents(self, item: Item) -> tuple[DocumentEdits, ...]:
         """What became of each vCon."""
-        known = {vcon.uuid: vcon.data for vcon in self._io.vcons}
-        told = [
-            DocumentEdits(vcon.uuid, vcon.uuid not in known, tuple(difference(known.get(vcon.uuid, {}), vcon.data)))
-            for vcon in item.io.vcons
-        ]
-        return tuple(each for each in told if each.edits)
+        known = {vcon.uuid: vcon for vcon in self._io.vcons}
+        told = []
+        for vcon in item.io.vcons:
+            before = known.get(vcon.uuid)
+            form = vcon.envelope if vcon.envelope is not (before.envelope if before else None) else None
+            edits = tuple(difference(before.data if before else {}, vcon.data))
+            if edits or form:
+                told.append(DocumentEdits(vcon.uuid, before is None, edits, form.meta["form"] if form else ""))
+        return tuple(told)
 
     def queued_since(self, item: Item) -> tuple[QueuedJob, ...]:
         return tuple(item.queued[self._queued :])
@@ -341,10 +348,3 @@ def _unlimited(options: ProcessorOptions) -> ProcessorOptions | None:
     if options.timeout is None and len(templates) == len(options.format_options):
         return None
     return options.model_copy(update={"timeout": None, "format_options": templates})
-
-
-def _copy(vcon: Vcon) -> Vcon:
-    """A vCon of its own with the same pending changes."""
-    same = Vcon(copy.deepcopy(vcon.data), vcon.revision, commit=vcon.commit, sealed=vcon.sealed)
-    same.changes = list(vcon.changes)
-    return same

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vcon_platform.errors import PlatformError, trace_of
 from vcon_platform.ledger.events import EventForm, EventKind
-from vcon_platform.pipelines.asked import NotKeepable, check, take_down
+from vcon_platform.pipelines.asked import Before, NotKeepable, changed, check, take_down
 from vcon_platform.pipelines.attempts import try_again
 from vcon_platform.pipelines.batch import Batch, Item, Verdict
 from vcon_platform.pipelines.definition import Step, hash_of
@@ -241,12 +241,12 @@ class _Walk:
                 f"{len(io.vcons)} vCons, so there is no index {index} (the first one has 0)"
             )
         io.input_index, io.position, io.job_id = index, self._position, item.job.id
-        before = [len(vcon.changes) for vcon in io.vcons]
+        before = Before.of(io)
         asked = len(io.queued), len(io.effects)
         try:
             self._attempt(item, options)
         except PlatformError as error:
-            if not error.transient or _changed(io, before):
+            if not error.transient or changed(io, before):
                 raise
             self._again(item, options, error)
         if not isinstance(item.io, ProcessorIO):
@@ -313,13 +313,13 @@ class _Walk:
 
     def _again(self, item: Item, options: ProcessorOptions, error: PlatformError) -> None:
         """Try again while the fault is a passing one. Raises the last one."""
-        before = [len(vcon.changes) for vcon in item.io.vcons]
+        before = Before.of(item.io)
         try_again(
             lambda: self._attempt(item, options),
             error,
             wait=self._walker.retry_wait,
             stop=self._stop,
-            may=lambda: not _changed(item.io, before),
+            may=lambda: not changed(item.io, before),
         )
 
     # --- what it means ------------------------------------------------------------------------------------------
@@ -359,8 +359,3 @@ class _Walk:
         item.events.append(
             self._form(kind).event(item.job.vcon_uuids[0], vcons[0].revision if vcons else None, **detail)
         )
-
-
-def _changed(io: ProcessorIO, before: list[int]) -> bool:
-    """True if vCons were changed since."""
-    return any(len(vcon.changes) > number for vcon, number in zip(io.vcons, before, strict=False))

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from vcon_platform.errors import PlatformError
-from vcon_platform.pipelines import timed_child
+from vcon_platform.pipelines import enveloped, timed_child
 from vcon_platform.pipelines.batch import Batch
 from vcon_platform.pipelines.timed_child import Task
 from vcon_platform.processors.base import (
@@ -176,7 +176,7 @@ def task_of(io: ProcessorIO, what: bytes, limit: float, batch: Batch) -> Task:
     """The conversation as it goes to a process."""
     return Task(
         what=what,
-        vcons=tuple((vcon.to_bytes(), vcon.revision, vcon.commit, vcon.sealed) for vcon in io.vcons),
+        vcons=tuple((vcon.to_bytes(), vcon.revision, vcon.commit, vcon.sealed, vcon.envelope) for vcon in io.vcons),
         parameters=orjson.dumps(io.parameters),
         pipeline=io.context.pipeline,
         pipeline_version=io.context.pipeline_version,
@@ -215,11 +215,13 @@ def _raised(answer: dict[str, Any], name: str) -> Exception:
 
 def _applied(io: ProcessorIO, answer: dict[str, Any]) -> ProcessorIO:
     """The conversation with what the process made of it."""
-    for vcon, changes in zip(io.vcons, answer["changes"], strict=False):
+    for vcon, changes, form in zip(io.vcons, answer["changes"], answer["forms"], strict=False):
+        if form is not None:
+            enveloped.take_up(vcon, form)
         for change in changes:
             vcon.apply(change_from_json(change))
-    for data in answer["added"]:
-        io.add(Vcon(data))
+    for data, form in zip(answer["added"], answer["added_forms"], strict=True):
+        io.add(Vcon(data) if form is None else enveloped.enveloped(Vcon(data), form))
     io.parameters = answer["parameters"]
     io.dropped = answer["dropped"]
     io.queued += [QueuedJob(**{**each, "vcon_uuids": tuple(each["vcon_uuids"])}) for each in answer["queued"]]

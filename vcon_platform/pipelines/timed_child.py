@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from vcon_platform.errors import PlatformError, trace_of
+from vcon_platform.pipelines import enveloped
 from vcon_platform.pipelines.pipeline_options import Budget
 from vcon_platform.processors import running
 from vcon_platform.processors.base import (
@@ -31,9 +32,10 @@ from vcon_platform.processors.base import (
     ResultCache,
     Usage,
 )
+from vcon_platform.processors.originals import NoOriginals, Originals
 from vcon_platform.projections.model import Projection
 from vcon_platform.settings import Settings
-from vcon_platform.vcon.document import Vcon, change_to_json
+from vcon_platform.vcon.document import Envelope, Vcon, change_to_json
 
 if TYPE_CHECKING:
     from vcon_platform.pipelines.purchases import Purchasing
@@ -51,6 +53,7 @@ class Lent:
     results: ResultCache
     projections: Mapping[str, Projection]
     purchasing: Purchasing | None = None
+    originals: Originals | None = None
 
 
 Lending = Callable[[], Lent]
@@ -65,22 +68,24 @@ class FromSettings:
     projections: Mapping[str, Projection]
 
     def __call__(self) -> Lent:
+        from vcon_platform.pipelines.originals import StoredOriginals
         from vcon_platform.pipelines.purchases import purchasing_of
         from vcon_platform.store.opening import open_store
         from vcon_platform.store.results import StoredResults
 
         store = open_store(self.settings)
         purchasing = purchasing_of(self.settings, store.client)
-        return Lent(store.media, StoredResults(store.client), self.projections, purchasing)
+        originals = StoredOriginals(self.settings, store.documents, store.media)
+        return Lent(store.media, StoredResults(store.client), self.projections, purchasing, originals)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One conversation for one processor. ``what``: pickled (processor class, options); ``vcons``: document, revision,
-    commit, sealed; ``limit`` in seconds."""
+    commit, sealed, envelope; ``limit`` in seconds."""
 
     what: bytes
-    vcons: tuple[tuple[bytes, int, str, Mapping[str, int] | None], ...]
+    vcons: tuple[tuple[bytes, int, str, Mapping[str, int] | None, Envelope | None], ...]
     parameters: bytes
     pipeline: str
     pipeline_version: str
@@ -128,6 +133,19 @@ class _Opened:
 
 
 _opened = _Opened()
+
+
+class _Originals:
+    """The same for originals."""
+
+    def __getattr__(self, name: str) -> Any:
+        originals = _opened().originals
+        if originals is None:
+            raise NoOriginals
+        return getattr(originals, name)
+
+
+_originals = cast("Originals", _Originals())
 
 
 class _Projections(Mapping[str, Projection]):
@@ -203,10 +221,12 @@ def _run(task: Task, processor: Processor[Any], options: Any) -> dict[str, Any]:
         pipeline=task.pipeline,
         pipeline_version=task.pipeline_version,
         purchases=_Purchases(task),
+        originals=_originals,
         deadline=time.monotonic() + task.limit,
     )
     vcons = [
-        Vcon(orjson.loads(raw), revision, commit=commit, sealed=sealed) for raw, revision, commit, sealed in task.vcons
+        Vcon(orjson.loads(raw), revision, commit=commit, sealed=sealed, envelope=envelope)
+        for raw, revision, commit, sealed, envelope in task.vcons
     ]
     io = ProcessorIO(vcons, context, orjson.loads(task.parameters), input_index=task.input_index)
     io.job_id, io.position = task.job_id, task.position
@@ -214,7 +234,12 @@ def _run(task: Task, processor: Processor[Any], options: Any) -> dict[str, Any]:
     given = len(task.vcons)
     return {
         "changes": [[change_to_json(each) for each in vcon.changes] for vcon in io.vcons[:given]],
+        "forms": [
+            enveloped.written(vcon) if vcon.envelope is not None and vcon.envelope is not came[4] else None
+            for vcon, came in zip(io.vcons, task.vcons, strict=False)
+        ],
         "added": [orjson.Fragment(vcon.to_bytes()) for vcon in io.vcons[given:]],
+        "added_forms": [enveloped.written(vcon) if vcon.envelope is not None else None for vcon in io.vcons[given:]],
         "parameters": io.parameters,
         "dropped": io.dropped,
         "queued": io.queued,

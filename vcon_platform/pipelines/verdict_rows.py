@@ -15,7 +15,7 @@ from vcon_platform.pipelines.definition import Definition
 from vcon_platform.processors.projection import ProjectionProcessor
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.outcome import Outcome
-from vcon_platform.projections.rows import PURPOSE, build_row, find_row, put_row
+from vcon_platform.projections.rows import PURPOSE, build_row, find_row, put_row, replaceable, rows_of
 from vcon_platform.store.commits import RowMark
 from vcon_platform.vcon.document import Append, Put, Vcon
 
@@ -29,6 +29,8 @@ class RowWriter:
     def write(self, definition: Definition, vcon: Vcon, verdict: Verdict) -> None:
         """Bring the vCon's rows in line with how its job ended; a job that goes on later has not ended."""
         if verdict.ending == "again" or verdict.ending == "retried":  # mypy knows the rest
+            return
+        if vcon.data.keys() <= {"uuid", "created_at", "attachments"}:  # encrypted, and nobody here can read it
             return
         outcome = Outcome(
             pipeline=definition.name,
@@ -67,16 +69,26 @@ class RowWriter:
 
 
 def _withdraw(vcon: Vcon, projection: str) -> None:
-    """Empty the projection's attachments in place: indexes are positions, so nothing is ever removed."""
+    """Empty the projection's attachments in place: indexes are positions, so nothing is ever removed. One that was
+    signed stays as it is, and an empty one follows it."""
     for index, attachment in list(vcon.attachments_for(PURPOSE)):
         body = attachment.get("body")
         if isinstance(body, dict) and body.get("projection") == projection and body.get("hash"):
-            vcon.put("attachments", {**attachment, "body": {**body, "hash": "", "row": None}}, index)
+            emptied = {**attachment, "body": {**body, "hash": "", "row": None}}
+            if replaceable(vcon, index):
+                vcon.put("attachments", emptied, index)
+            elif find_row(vcon, projection) is not None:
+                vcon.append("attachments", emptied)
 
 
 def row_marks(vcon: Vcon) -> list[RowMark]:
-    """The rows that the vCon's pending changes write or withdraw (hash ""), the last word on each."""
+    """The rows that the vCon's pending changes write or withdraw (hash ""), the last word on each. A vCon that was
+    given another form here has its earlier changes within it, so all that it carries are told."""
     marks: dict[str, RowMark] = {}
+    if vcon.reformed and vcon.envelope is not None:
+        marks = {name: RowMark(name, day, vcon.uuid, "") for name, day in vcon.envelope.withdrawn}
+        for name, day, digest in rows_of(vcon.data):
+            marks[name] = RowMark(name, day, vcon.uuid, digest)
     for change in vcon.changes:
         match change:
             case Append("attachments", attachment) | Put("attachments", _, attachment) if (

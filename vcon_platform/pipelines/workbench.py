@@ -16,6 +16,7 @@ from vcon_platform.pipelines.catalogue import sources
 from vcon_platform.pipelines.current import CurrentCatalogue
 from vcon_platform.pipelines.deliveries import effects_outbox
 from vcon_platform.pipelines.engine import Engine, EnginePolicy
+from vcon_platform.pipelines.originals import StoredOriginals
 from vcon_platform.pipelines.purchases import Purchasing, purchasing_of
 from vcon_platform.pipelines.simulate import Simulator
 from vcon_platform.pipelines.timed_child import FromSettings
@@ -110,6 +111,7 @@ def _engine(settings: Settings, store: Store, projections: Mapping[str, Projecti
         lending=FromSettings(settings, dict(projections)),
         outbox=effects_outbox(store.client) if writes else None,
         purchasing=purchasing_of(settings, store.client) if writes else None,
+        originals=StoredOriginals(settings, store.documents, store.media),
     )
 
 

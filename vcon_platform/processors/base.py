@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,9 @@ from vcon_platform.ledger.events import EventKind
 from vcon_platform.projections.model import Projection
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.uuids import derived_uuid, new_uuid
+
+if TYPE_CHECKING:
+    from vcon_platform.processors.originals import Originals
 
 
 class ProcessorError(PlatformError):
@@ -164,6 +167,8 @@ class ProcessorContext:
     pipeline_version: str = ""
     purchases: Purchases | None = None
     """None: nobody keeps an account (tests)."""
+    originals: Originals | None = None
+    """The exact bytes of documents, for processors that sign and encrypt (``originals.py``). None: not to be had."""
     deadline: float | None = None
     """When this conversation's time is up, on the clock ``time.monotonic``."""
 

@@ -1,4 +1,4 @@
-"""The processor ``consent_gate``: lets a conversation go on only if its lawful basis allows all that is meant to happen.
+"""The processor ``consent_gate``: lets a conversation go on only if its lawful basis allows what is meant to happen.
 
 Belongs here: what is asked for, and where a refused conversation goes. Not here: the decision (``vcon/consent.py``).
 

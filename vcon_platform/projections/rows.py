@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -110,6 +110,16 @@ def _own_index(vcon: Vcon, projection: str) -> int | None:
     return found[-1] if found else None
 
 
+def rows_of(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Projection, day and hash of each row that a document carries, oldest first; what is no row is left out."""
+    for attachment in data.get("attachments") or ():
+        if isinstance(attachment, dict) and attachment.get("purpose") == PURPOSE:
+            body = _body(attachment)
+            told = (body.get("projection"), body.get("day"), body.get("hash"))
+            if all(isinstance(each, str) for each in told):
+                yield told  # type: ignore[misc]  # each was looked at
+
+
 def find_row(vcon: Vcon, projection: str) -> Row | None:
     """The row of a projection that the vCon carries; None if it carries none, or one that was withdrawn. Raises
     :class:`RowError` if it cannot be read."""
@@ -117,6 +127,11 @@ def find_row(vcon: Vcon, projection: str) -> Row | None:
     if index is None or not _body(vcon.attachments[index]).get("hash"):
         return None
     return row_from_attachment(vcon.uuid, vcon.attachments[index])
+
+
+def replaceable(vcon: Vcon, index: int) -> bool:
+    """Whether this attachment may be replaced: what was signed may not, and is followed by a newer one instead."""
+    return vcon.sealed is None or index >= vcon.sealed.get("attachments", 0)
 
 
 def put_row(vcon: Vcon, row: Row, projection: Projection) -> bool:
@@ -132,7 +147,7 @@ def put_row(vcon: Vcon, row: Row, projection: Projection) -> bool:
         attachment["party"] = agent
     if vcon.dialog:
         attachment["dialog"] = 0
-    if index is None:
+    if index is None or not replaceable(vcon, index):
         vcon.append("attachments", attachment)
     else:
         vcon.put("attachments", attachment, index)

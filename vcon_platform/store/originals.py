@@ -1,7 +1,7 @@
 """The exact bytes that somebody posted, given back.
 
-Belongs here: putting them together from the archive and the media store. Not here: taking them apart
-(``vcon/bodies.py``).
+Belongs here: putting them together from the archive and the media store, and keeping bytes that were made here. Not
+here: taking them apart (``vcon/bodies.py``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from vcon_platform.store.documents import DocumentStore, Missing
 from vcon_platform.store.media import MediaError, MediaStore
 from vcon_platform.store.records import Original
 from vcon_platform.vcon.bodies import Splice, remake
+from vcon_platform.vcon.limits import Limits
+from vcon_platform.vcon.opened import open_document
 
 
 def find_original(documents: DocumentStore, uuid: str, *, revision: int | None = None) -> Original:
@@ -38,3 +40,15 @@ def original_bytes(original: Original, media: MediaStore) -> Iterator[bytes]:
         yield piece
     if digest.hexdigest() != original.sha256:
         raise MediaError("the original cannot be put together any more: its SHA-256 is not the one it came with")
+
+
+def kept_original(raw: bytes, media: MediaStore) -> Original:
+    """An original that was made here (a signed or encrypted form), its long members kept as media. Raises
+    :class:`~vcon_platform.vcon.faults.Rejected` for bytes that no reader could read."""
+    largest = max(Limits().document_bytes, len(raw))
+    limits = Limits(document_bytes=largest, inflated_bytes=largest)
+    with open_document(raw, media_type=None, limits=limits, hoist_over=media.inline_max) as opened:
+        for body in opened.bodies:
+            media.keep_hoisted(body)
+        splices = tuple(tuple(splice.as_list()) for splice in opened.splices)
+        return Original(opened.sha256, opened.size, opened.skeleton, splices)

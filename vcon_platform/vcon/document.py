@@ -10,6 +10,7 @@ again from a fresh read (``store/commit.lua``).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -58,6 +59,20 @@ def change_from_json(value: list[Any]) -> Change:
     return Append(value[1], value[2]) if value[0] == "append" else Put(value[1], value[2], value[3])
 
 
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The signed or encrypted form of a document (or the plain one that took its place). ``raw``: its exact bytes.
+    ``view``: the document in it, as JSON, without what was added since. ``meta``: what the store is to keep beside it
+    (``form``, ``state``, ``signature``, ``signer``, ``sealed``). ``withdrawn``: projection and day of each row that the
+    document no longer shows. ``kept``: it came so, or the store has it; there is nothing to write."""
+
+    raw: bytes
+    view: bytes
+    meta: Mapping[str, str]
+    withdrawn: tuple[tuple[str, str], ...] = ()
+    kept: bool = False
+
+
 class Vcon:
     """One conversation's document.
 
@@ -65,10 +80,11 @@ class Vcon:
     revision it was read at (0: not stored yet) and ``commit`` the id of the commit that made it; ``changes`` is what
     was done to it since, oldest first. ``sealed`` is None, or, for a vCon that came signed, how many elements of each
     array were signed: those, and the other members, cannot be replaced (draft -03 section 5.1: a change makes a new,
-    amended vCon). What is appended beside them can.
+    amended vCon). What is appended beside them can. ``envelope`` is the form that it was given here and that is to be
+    its next revision (:meth:`reform`); None while it has the one that is stored.
     """
 
-    __slots__ = ("changes", "commit", "data", "revision", "sealed")
+    __slots__ = ("changes", "commit", "data", "envelope", "revision", "sealed")
 
     def __init__(
         self,
@@ -78,11 +94,13 @@ class Vcon:
         *,
         commit: str = "",
         sealed: Mapping[str, int] | None = None,
+        envelope: Envelope | None = None,
     ) -> None:
         self.data = data
         self.revision = revision
         self.commit = commit
         self.sealed = sealed
+        self.envelope = envelope
         self.changes: list[Change] = []
         for change in changes:
             self.apply(change)
@@ -113,6 +131,46 @@ class Vcon:
     @property
     def attachments(self) -> list[dict[str, Any]]:
         return self.data.get("attachments") or []
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.changes) or self.reformed
+
+    @property
+    def reformed(self) -> bool:
+        """Whether it was given another form here."""
+        return self.envelope is not None and not self.envelope.kept
+
+    @property
+    def handed_out(self) -> dict[str, Any]:
+        """What somebody is given who asked for the document: the form that it has here where that is known, else what
+        can be read of it."""
+        if self.envelope is None or self.changes:
+            return self.data
+        value: dict[str, Any] = orjson.loads(self.envelope.raw)
+        return value
+
+    def reform(
+        self,
+        raw: bytes,
+        data: dict[str, Any],
+        meta: Mapping[str, str],
+        *,
+        sealed: Mapping[str, int] | None,
+        withdrawn: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Go on in another form: ``raw``, in which ``data`` is what can be read here. What was changed so far is within
+        it, or gone. ``data`` is kept as it is; changes follow on top of it."""
+        self.data, self.sealed = data, sealed
+        self.envelope = Envelope(raw, orjson.dumps(data), dict(meta), tuple(withdrawn))
+        self.changes = []
+
+    def copy(self) -> Vcon:
+        """A vCon of its own with the same pending changes and form."""
+        same = Vcon(copy.deepcopy(self.data), self.revision, commit=self.commit, sealed=self.sealed)
+        same.changes, same.envelope = list(self.changes), self.envelope
+        return same
 
     def unchanged(self) -> Vcon:
         """The same document in hand, without the changes: a commit of it leaves the stored one as it is."""

@@ -29,6 +29,7 @@ from vcon_platform.vcon.trust import RSA_BITS, TrustError, pem_files
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
     from cryptography.x509 import Certificate
 
 ALGORITHMS = ("RSA-OAEP", "RSA-OAEP-256")
@@ -79,16 +80,18 @@ def load_keys(source: Path | Iterable[Path], password: bytes | None = None) -> D
 def encrypt(
     signed: bytes,
     uuid: str,
-    certificates: Sequence[Certificate],
+    certificates: Sequence[Certificate | PublicKeyTypes],
     *,
     alg: str = "RSA-OAEP",
     enc: str = "A256CBC-HS512",
 ) -> dict[str, Any]:
-    """The encrypted form of a signed vCon's exact bytes, readable by each owner of one of the certificates.
+    """The encrypted form of a signed vCon's exact bytes, readable by each owner of one of the certificates (or bare
+    public keys).
 
     ``alg``: RSA-OAEP or RSA-OAEP-256; ``enc``: A256CBC-HS512 or A256GCM. The first of each is what the draft asks for.
     ``uuid`` stands outside in clear, so that the document can be found without a key. Raises :class:`EncryptionError`
     for an unsigned document (draft section 5.2: sign first) and for a certificate that cannot be encrypted to."""
+    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import rsa
     from jwcrypto import jwe, jwk
 
@@ -101,7 +104,7 @@ def encrypt(
     unprotected = orjson.dumps({"cty": "application/vcon", "uuid": uuid}).decode()
     sealed = jwe.JWE(signed, protected=protected, unprotected=unprotected, algs=[alg, enc])
     for index, certificate in enumerate(certificates):
-        key = certificate.public_key()
+        key = certificate.public_key() if isinstance(certificate, x509.Certificate) else certificate
         if not isinstance(key, rsa.RSAPublicKey) or key.key_size not in RSA_BITS:
             raise EncryptionError(f"certificate {index} has no RSA key of 2048 to 8192 bits; ask its owner for another")
         sealed.add_recipient(jwk.JWK.from_pyca(key))
