@@ -117,7 +117,9 @@ class Direct:
         }
 
     def _written(self, vcon: Vcon) -> dict[str, Any]:
-        """A document with its bodies, in the version that its client knows."""
+        """A document with its bodies, in the version that its client knows; a signed or encrypted one in that form."""
+        if (form := vcon.handed_out) is not vcon.data:
+            return form
         store = self.bench.store
         data = written(vcon.data, store.documents.meta(vcon.uuid))
         for array in ("dialog", "analysis", "attachments"):
