@@ -30,6 +30,7 @@ from vcon_platform.api import (
 from vcon_platform.api.auth import KeyRequired, open_gate
 from vcon_platform.api.parts import Parts
 from vcon_platform.api.problems import add_problems
+from vcon_platform.api.quick import Quick
 from vcon_platform.api.shelter import REQUEST_ID, Shelter
 from vcon_platform.processors.registry import load_processors
 from vcon_platform.settings import Settings, load_settings
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "is in the file `secrets/api_key` of the data folder. The interactive documentation is this page.",
     )
     add_problems(app, compat=chosen.compat)
+    app.add_middleware(Quick, routes=parts.quick, compat=chosen.compat)
     app.add_middleware(KeyRequired, gate=gate)
     if chosen.cors_origins:
         app.add_middleware(

@@ -21,14 +21,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
 
 from vcon_platform import __version__
 from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
 from vcon_platform.api.conserver_config import config_of
 from vcon_platform.api.health import TIMEOUT
-from vcon_platform.api.parts import Parts, source_of, take_in, written
+from vcon_platform.api.parts import Parts, need_ingest, source_of, take_in, written
 from vcon_platform.api.problems import Problem
+from vcon_platform.api.quick import NoParameters
 from vcon_platform.api.vcons_search import moment
 from vcon_platform.api.visibility import must_see
 from vcon_platform.pipelines.current import CurrentCatalogue
@@ -56,14 +58,39 @@ _MOST = 10_000
 """vCons in one answer, where the conserver has no bound."""
 _VERSION = {"X-Vcon-Server-Version": __version__, "X-Vcon-Server-Commit": "unknown"}
 
-Lists = Annotated[list[str], Query(description="Lists that it enters; repeated, or with commas.")]
 ListName = Annotated[str, Query(max_length=100)]
+
+
+class PostAsked(BaseModel):
+    """How a document is to be taken in."""
+
+    ingress_lists: list[str] = Field([], description="Lists that it enters; repeated, or with commas.")
 
 
 def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
     """The routes. ``gate`` guards each but the health page."""
     routes = APIRouter(prefix=PREFIX, tags=["Conserver"], dependencies=[Depends(_told_version)])
     desks: list[QueueDesk] = []
+
+    async def take(request: Request, who: Caller, asked: PostAsked, _: str = "") -> Response:
+        queues = _names(asked.ingress_lists)
+        need_ingest(who, queues)
+        answer = await take_in(parts, request, source_of(settings, who, ADAPTER, queues))
+        return await _whole(settings, parts, await parts.kept(who, answer), 201)
+
+    async def give(_: Request, who: Caller, _asked: NoParameters, vcon_uuid: str) -> Response:
+        who.need("read")
+        uuid = canonical_uuid(vcon_uuid)
+        if uuid is None:
+            raise Problem(422, "bad_uuid", "vcon_uuid is no uuid")
+        try:
+            found = await parts.found(who, uuid)
+        except Missing:
+            raise Problem(404, "not_found", "vCon not found") from None
+        return await _whole(settings, parts, found.vcon, 200)
+
+    parts.quick.post(f"{PREFIX}/vcon", take, PostAsked)
+    parts.quick.get(f"{PREFIX}/vcon", give, NoParameters)
 
     def desk() -> QueueDesk:
         if not desks:
@@ -135,15 +162,9 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         return found
 
     @routes.post("/vcon", dependencies=gate(), summary="Take a vCon in", status_code=201)
-    async def post(request: Request, who: WhoAsks, ingress_lists: Lists = []) -> Response:  # noqa: B006
+    async def post(request: Request, who: WhoAsks, asked: Annotated[PostAsked, Query()]) -> Response:
         """Its answer is the vCon as it is stored."""
-        queues = _names(ingress_lists)
-        for queue in queues:
-            who.need(f"ingest:{queue}")
-        if not queues:
-            who.need("ingest")
-        answer = await take_in(parts, request, source_of(settings, who, ADAPTER, queues))
-        return await _whole(settings, parts, await parts.kept(who, answer), 201)
+        return await take(request, who, asked)
 
     @routes.get("/vcon/egress", dependencies=gate(), summary="Take uuids out of a list")
     def egress(egress_list: ListName, who: WhoAsks, limit: Annotated[int, Query(ge=1, le=_ALL)] = 1) -> list[str]:
@@ -198,15 +219,8 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
             raise Problem(403, "not_allowed", f"Ingress list '{ingress_list}' not configured") from None
 
     @routes.get("/vcon/{vcon_uuid}", dependencies=gate("read"), summary="A vCon")
-    async def one(vcon_uuid: str, who: WhoAsks) -> Response:
-        uuid = canonical_uuid(vcon_uuid)
-        if uuid is None:
-            raise Problem(422, "bad_uuid", "vcon_uuid is no uuid")
-        try:
-            found = await parts.found(who, uuid)
-        except Missing:
-            raise Problem(404, "not_found", "vCon not found") from None
-        return await _whole(settings, parts, found.vcon, 200)
+    async def one(request: Request, vcon_uuid: str, who: WhoAsks) -> Response:
+        return await give(request, who, NoParameters(), vcon_uuid)
 
     @routes.get("/vcons", dependencies=gate("read"), summary="Several vCons")
     def several(

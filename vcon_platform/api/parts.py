@@ -21,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from vcon_platform.access.caller import Caller
 from vcon_platform.api.gathered import Gathered
 from vcon_platform.api.queues import desk_of
+from vcon_platform.api.quick import QuickRoutes
 from vcon_platform.errors import PlatformError
 from vcon_platform.ingress.answer import UUID_TAKEN, Answer, Offered, Outcome, Source
 from vcon_platform.ingress.door import Door
@@ -58,6 +59,7 @@ class Parts:
         self._store: Store | None = None
         self._door: Door | None = None
         self.lease_seconds = settings.lease_seconds
+        self.quick = QuickRoutes()
         self._desk = desk_of(settings, lambda: self.store)
         self.small: Gathered[Offered, Answer] = Gathered("door", self._take)
         self._reads: Gathered[tuple[str, bool], Found] = Gathered("read", self._read)
@@ -119,6 +121,14 @@ class Parts:
             Found(vcons[uuid], metas.get(uuid, {})) if uuid in vcons else Missing(f"vCon {uuid} is not in the store")
             for uuid, _ in group
         ]
+
+
+def need_ingest(who: Caller, queues: Sequence[str]) -> None:
+    """Raise NotAllowed unless they may post into these queues, or, without any, at all."""
+    for queue in queues:
+        who.need(f"ingest:{queue}")
+    if not queues:
+        who.need("ingest")
 
 
 def source_of(

@@ -17,7 +17,6 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,6 +36,7 @@ HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """Where a route does not say otherwise."""
+_RAW = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 _PAGES = ("/docs", "/redoc")
 """Pages for people, which load scripts."""
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -67,11 +67,13 @@ class Shelter:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID] = request_id
-                for name, value in HEADERS.items():
-                    if name not in headers and not (name.startswith("Content-Security") and scope["path"] in _PAGES):
-                        headers[name] = value
+                headers = list(message.get("headers", ()))
+                given = {name for name, _ in headers}
+                if scope["path"] in _PAGES:
+                    given.add(b"content-security-policy")
+                headers += [(name, value) for name, value in _RAW if name not in given]
+                headers.append((b"x-request-id", request_id.encode()))
+                message["headers"] = headers
             await send(message)
 
         try:

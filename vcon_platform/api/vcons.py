@@ -15,8 +15,9 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
-from vcon_platform.api.parts import Parts, source_of, take_in, written
+from vcon_platform.api.parts import Parts, need_ingest, source_of, take_in, written
 from vcon_platform.api.paths import uuid_in
 from vcon_platform.api.visibility import must_see
 from vcon_platform.ingress.answer import Answer
@@ -50,9 +51,43 @@ class AnswerOut(BaseModel):
     left_behind: int = Field(description="Analyses of the earlier revision that speak of what is not there any more.")
 
 
+class PostAsked(BaseModel):
+    """How a document is to be taken in."""
+
+    queue: list[str] = Field([], description="Pipelines whose queues it enters; may be repeated.")
+    source: str = Field("api", pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Names where it comes from.")
+    strict: bool = Field(False, description="Refuse what would otherwise be a finding.")
+    require_signature: bool = Field(False, description="Refuse it unless its signature is valid.")
+
+
+class GetAsked(BaseModel):
+    """How a document is to be given."""
+
+    version: ExportVersion = Field("current", description="The form to write it in.")
+    media: bool = Field(True, description="False: long bodies stay references.")
+
+
 def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
     """The routes. ``gate`` guards each."""
     routes = APIRouter(prefix="/v1/vcons", tags=["vCons"])
+
+    async def take(request: Request, who: Caller, asked: PostAsked, _: str = "") -> Response:
+        need_ingest(who, asked.queue)
+        strictness = {"strict": asked.strict, "require_signature": asked.require_signature}
+        origin = source_of(settings, who, asked.source, asked.queue, **strictness)
+        answer = await take_in(parts, request, origin, request.headers.get("content-type"))
+        headers = {"Location": f"/v1/vcons/{answer.uuid}"}
+        return Response(orjson.dumps(_told(answer)), answer.status, headers, media_type="application/json")
+
+    async def give(_: Request, who: Caller, asked: GetAsked, uuid: str) -> Response:
+        who.need("read")
+        vcon = (await parts.found(who, uuid_in(uuid))).vcon
+        data = vcon.data if asked.version == "current" else export(vcon.data, asked.version)
+        headers = {**_SAFE, "ETag": f'"{vcon.revision}"'}
+        return await written(parts, data, "application/vcon", headers, bodies=asked.media)
+
+    parts.quick.post("/v1/vcons", take, PostAsked)
+    parts.quick.get("/v1/vcons", give, GetAsked)
 
     @routes.post(
         "",
@@ -70,38 +105,14 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
             429: {"description": "A queue is full; come again after ``Retry-After`` seconds"},
         },
     )
-    async def post(
-        request: Request,
-        who: WhoAsks,
-        queue: Annotated[list[str], Query(description="Pipelines whose queues it enters; may be repeated.")] = [],  # noqa: B006
-        source: Annotated[
-            str, Query(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Names where it comes from.")
-        ] = "api",
-        strict: Annotated[bool, Query(description="Refuse what would otherwise be a finding.")] = False,
-        require_signature: Annotated[bool, Query(description="Refuse it unless its signature is valid.")] = False,
-    ) -> Response:
+    async def post(request: Request, who: WhoAsks, asked: Annotated[PostAsked, Query()]) -> Response:
         """The document is in the archive and in Redis when the answer is sent. A body of any size is streamed."""
-        for name in queue:
-            who.need(f"ingest:{name}")
-        if not queue:
-            who.need("ingest")
-        origin = source_of(settings, who, source, queue, strict=strict, require_signature=require_signature)
-        answer = await take_in(parts, request, origin, request.headers.get("content-type"))
-        headers = {"Location": f"/v1/vcons/{answer.uuid}"}
-        return Response(orjson.dumps(_told(answer)), answer.status, headers, media_type="application/json")
+        return await take(request, who, asked)
 
     @routes.get("/{uuid}", dependencies=gate("read"), summary="A vCon", response_class=StreamingResponse)
-    async def get(
-        uuid: str,
-        who: WhoAsks,
-        version: Annotated[ExportVersion, Query(description="The form to write it in.")] = "current",
-        media: Annotated[bool, Query(description="False: long bodies stay references.")] = True,
-    ) -> Response:
+    async def get(request: Request, uuid: str, who: WhoAsks, asked: Annotated[GetAsked, Query()]) -> Response:
         """The document with its bodies, streamed."""
-        vcon = (await parts.found(who, uuid_in(uuid))).vcon
-        data = vcon.data if version == "current" else export(vcon.data, version)
-        headers = {**_SAFE, "ETag": f'"{vcon.revision}"'}
-        return await written(parts, data, "application/vcon", headers, bodies=media)
+        return await give(request, who, asked, uuid)
 
     @routes.get(
         "/{uuid}/original",

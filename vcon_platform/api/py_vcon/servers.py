@@ -51,6 +51,7 @@ class ThisServer:
         self._settings = settings
         self._parts = parts
         self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="server-beat", daemon=True)
         self.started = time.time()
         self.key = f"127.0.0.1:{settings.api_port}:{os.getpid()}:{self.started}"
 
@@ -71,11 +72,12 @@ class ThisServer:
 
     def start(self) -> None:
         """Register, and beat until :meth:`stop`."""
-        threading.Thread(target=self._beat, name="server-beat", daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Take the record away."""
         self._stop.set()
+        self._thread.join(1)  # a last beat would bring the record back
         with suppress(PlatformError), explained():
             self._parts.store.client.hdel(keys.SERVERS, self.key)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from vcon_platform.access.caller import Caller
@@ -16,6 +17,7 @@ from vcon_platform.api.parts import Parts, source_of, take_in, written
 from vcon_platform.api.problems import Problem
 from vcon_platform.api.py_vcon.faults import fault, no_vcon
 from vcon_platform.api.py_vcon.forms import ADAPTER, Asked, version_for
+from vcon_platform.api.quick import NoParameters
 from vcon_platform.api.visibility import must_see
 from vcon_platform.processors.jq_child import JqError, shared_child
 from vcon_platform.settings import Settings
@@ -29,25 +31,28 @@ from vcon_platform.vcon.faults import Rejected
 from vcon_platform.vcon.gates import canonical_uuid
 
 MOST_OUTPUTS = 100_000
-Version = Annotated[Asked, Query(description="'posted': as it was posted; else this version.")]
+
+
+class GetAsked(BaseModel):
+    """How a document is to be given."""
+
+    version: Asked = Field("posted", description="'posted': as it was posted; else this version.")
 
 
 def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
     """The routes. ``gate`` guards each."""
     routes = APIRouter(prefix="/vcon", tags=["vCon: Storage CRUD"])
 
-    @routes.post("", dependencies=gate("ingest"), summary="Store a vCon", status_code=204)
-    async def post(request: Request, who: WhoAsks) -> Response:
-        """In any of the three forms and any version; a second one of the same uuid is a new revision."""
+    async def take(request: Request, who: Caller, _asked: NoParameters, _: str = "") -> Response:
+        who.need("ingest")
         try:
             await take_in(parts, request, source_of(settings, who, ADAPTER))
         except Rejected as error:
             raise _refused(error) from None
         return Response(status_code=204)
 
-    @routes.get("/{vcon_uuid}", dependencies=gate("read"), summary="A vCon")
-    async def get(vcon_uuid: str, who: WhoAsks, version: Version = "posted") -> Response:
-        """A signed or encrypted one as it was posted."""
+    async def give(_: Request, who: Caller, asked: GetAsked, vcon_uuid: str) -> Response:
+        who.need("read")
         uuid = canonical_uuid(vcon_uuid)
         if uuid is None:
             raise no_vcon(vcon_uuid)
@@ -55,12 +60,25 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
             found = await parts.found(who, uuid, meta=True)
         except Missing:
             raise no_vcon(vcon_uuid) from None
-        if version == "posted" and found.meta.get("form", "unsigned") != "unsigned":
+        if asked.version == "posted" and found.meta.get("form", "unsigned") != "unsigned":
             pieces = await run_in_threadpool(_as_posted, parts, uuid)
             if pieces is not None:
                 return StreamingResponse(pieces, media_type="application/json")
-        data = export(found.vcon.data, version_for(found.meta, version))
+        data = export(found.vcon.data, version_for(found.meta, asked.version))
         return await written(parts, data, "application/json", {})
+
+    parts.quick.post("/vcon", take, NoParameters)
+    parts.quick.get("/vcon", give, GetAsked)
+
+    @routes.post("", dependencies=gate("ingest"), summary="Store a vCon", status_code=204)
+    async def post(request: Request, who: WhoAsks) -> Response:
+        """In any of the three forms and any version; a second one of the same uuid is a new revision."""
+        return await take(request, who, NoParameters())
+
+    @routes.get("/{vcon_uuid}", dependencies=gate("read"), summary="A vCon")
+    async def get(request: Request, vcon_uuid: str, who: WhoAsks, asked: Annotated[GetAsked, Query()]) -> Response:
+        """A signed or encrypted one as it was posted."""
+        return await give(request, who, asked, vcon_uuid)
 
     @routes.get("/{vcon_uuid}/jq", dependencies=gate("read"), summary="Ask a vCon by jq")
     def jq(vcon_uuid: str, jq_transform: Annotated[str, Query(max_length=100_000)], who: WhoAsks) -> list[Any]:
