@@ -21,7 +21,7 @@ from vcon_platform.commands._shown import visible
 from vcon_platform.commands._vcon_given import AsJson, give_up, settings, store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from vcon_platform.ingress.answer import Answer, Source
     from vcon_platform.ingress.door import Door
@@ -141,7 +141,13 @@ def _import_lines(door: Door, where: str, origin: Source, as_json: bool) -> _Cou
             give_up(f"{visible(where)}: {error.strerror or type(error).__name__}")
         size = None if where == "-" else Path(where).stat().st_size
         advance = held.enter_context(progress("importing", size, of_bytes=True))
-        for some in batched(_lines(stream), AT_ONCE):
+
+        def too_long(number: int) -> None:
+            counted.count(None)
+            why = f"it has more than {LONGEST_LINE >> 20} MiB; take such a vCon in with 'vcon add'"
+            _tell_unread(f"line {number}", why, as_json)
+
+        for some in batched(_lines(stream, too_long), AT_ONCE):
             answers = door.take_many([line for _, line in some], origin)
             for (number, line), answer in zip(some, answers, strict=True):
                 counted.count(answer)
@@ -151,14 +157,16 @@ def _import_lines(door: Door, where: str, origin: Source, as_json: bool) -> _Cou
     return counted
 
 
-def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Lines that hold something, with their numbers."""
+def _lines(stream: IO[bytes], too_long: Callable[[int], None]) -> Iterator[tuple[int, bytes]]:
+    """Lines that hold something, with their numbers; one that is too long is passed over and told."""
     number = 0
     while line := stream.readline(LONGEST_LINE):
         number += 1
-        if len(line) == LONGEST_LINE:
-            give_up(f"line {number} has {LONGEST_LINE >> 20} MiB or more: take such a vCon in with 'vcon add'.", 1)
-        if stripped := line.strip():
+        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(LONGEST_LINE)
+            too_long(number)
+        elif stripped := line.strip():
             yield number, stripped
 
 
@@ -173,7 +181,7 @@ def _add_file(
         try:
             stream: IO[bytes] = sys.stdin.buffer if str(path) == "-" else held.enter_context(path.open("rb"))
         except OSError as error:
-            _tell_unread(str(path), error, as_json)
+            _tell_unread(str(path), error.strerror or type(error).__name__, as_json)
             if counted is not None:
                 counted.count(None)
             return 1
@@ -203,8 +211,7 @@ def _taken(
         yield str(path), rejected
 
 
-def _tell_unread(path: str, error: OSError, as_json: bool) -> None:
-    why = error.strerror or type(error).__name__
+def _tell_unread(path: str, why: str, as_json: bool) -> None:
     if as_json:
         typer.echo(json_text.dumps({"file": path, "outcome": "unread", "message": why}))
     else:
