@@ -17,7 +17,7 @@ import orjson
 
 from vcon_platform.ingress.media import keep_bodies
 from vcon_platform.processors.base import PermanentError
-from vcon_platform.processors.originals import Judged, Taken, WrongForm
+from vcon_platform.processors.originals import Judged, NoKey, Taken
 from vcon_platform.processors.references import NotConfigured
 from vcon_platform.settings import Settings
 from vcon_platform.store.documents import DocumentStore
@@ -153,7 +153,7 @@ class StoredOriginals:
         with self._open(raw) as opened:
             plain = decrypt(opened.value, chosen, max_bytes=2 * LARGEST)
         if plain is None:
-            raise WrongForm("the vCon was encrypted for others: no key that is named here opens it")
+            raise NoKey("the vCon was encrypted for others: no key that is named here opens it")
         if isinstance(plain, bytes):
             return plain
         with plain:

@@ -30,7 +30,13 @@ class NoOriginals(PermanentError):
 class WrongForm(PermanentError):
     """The document's form does not allow what is asked: sign a signed one, encrypt an unsigned one."""
 
-    code = "wrong_form"
+    code = "wrong_state"
+
+
+class NoKey(PermanentError):
+    """The document was encrypted for others."""
+
+    code = "no_key"
 
 
 @dataclass(frozen=True, slots=True)

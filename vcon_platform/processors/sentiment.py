@@ -85,6 +85,7 @@ class Sentiment(ModelProcessor[SentimentOptions]):
         "Asks a language model how people felt: overall, each party from beginning to end, and on request the turns "
         "that show it. Sets the parameter sentiment to {label, score}."
     )
+    effects = replace(ModelProcessor.effects, purpose="sentiment_analysis")  # people deny this one by name
     options = SentimentOptions
 
     def process(self, io: ProcessorIO, options: SentimentOptions) -> ProcessorIO:
