@@ -138,8 +138,8 @@ def export_(
     version: InVersion = Version.CURRENT,
     references: References = False,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="A file for the lines, or a folder for files UUID.vcon.json."),
+        str | None,  # a Path forgets the slash at its end
+        typer.Option("--output", "-o", help="A file for the lines, or a folder (FOLDER/) for files UUID.vcon.json."),
     ] = None,
 ) -> None:
     """Write many vCons as lines (NDJSON), newest first: those that 'search' finds with the same options, all pages.
@@ -169,12 +169,12 @@ def export_(
     told = _Told()
     with progress("exporting", first.total) as advance:
         vcons = _documents(opened, chain((first,), pages), told, advance)
-        if output is not None and (output.is_dir() or str(output).endswith("/")):
-            _into_folder(output, vcons, lambda vcon: _written(opened, vcon, version, references))
+        if output is not None and (output.endswith("/") or Path(output).is_dir()):
+            _into_folder(Path(output), vcons, lambda vcon: _written(opened, vcon, version, references))
         else:
             lines = (piece for vcon in vcons for piece in chain(_written(opened, vcon, version, references), (b"\n",)))
             if output is not None:
-                write_file(lines, output)
+                write_file(lines, Path(output))
             else:
                 sys.stdout.buffer.writelines(lines)
                 sys.stdout.flush()

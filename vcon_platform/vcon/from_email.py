@@ -42,7 +42,7 @@ def vcon_of_email(content: bytes, zone: tzinfo) -> dict[str, Any]:
         raise NoEmail("the message names no sender: is it an e-mail as a mail program saves it (.eml)?")
     try:
         sent = parsedate_to_datetime(_text(message, "date"))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise NoEmail("the message has no date that can be read (header Date)") from None
     if sent.tzinfo is None:
         sent = sent.replace(tzinfo=zone)
@@ -100,7 +100,7 @@ def _body(message: Message, content: bytes) -> dict[str, Any]:
         return {"mediatype": kind, "body": encode_base64url(raw), "encoding": "base64url"}
     try:
         text = raw.decode(str(message.get_param("charset", "utf-8")))
-    except (LookupError, UnicodeDecodeError):
+    except (LookupError, ValueError):  # no such charset, or bytes that are none of it
         text = raw.decode("utf-8", "replace")
     return {"mediatype": kind, "body": text, "encoding": "none"}
 
