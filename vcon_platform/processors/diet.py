@@ -165,8 +165,8 @@ def _kept_elsewhere(vcon: Vcon) -> None:
     """The archive has what is stored; a vCon that was made in this very run is not stored yet."""
     if not vcon.revision:
         raise PermanentError(
-            "this vCon is not stored yet, so the archive does not have what is to be taken out; let a later pipeline do "
-            "it"
+            "this vCon is not stored yet, so the archive does not have what is to be taken out; have a later "
+            "pipeline do that"
         )
 
 
@@ -179,8 +179,8 @@ def _unsigned(vcon: Vcon, changed: Mapping[str, Any]) -> None:
         same = isinstance(before, list) and len(before) == len(value) and before[:signed] == value[:signed]
         if name not in ARRAYS or not same:
             raise PermanentError(
-                f"/{name}: the vCon was signed, and this cannot be taken out of it; make an amended copy (create_amended) "
-                "and take it out there"
+                f"/{name}: the vCon was signed, and this cannot be taken out of it; make an amended copy "
+                "(create_amended) and take it out there"
             )
 
 

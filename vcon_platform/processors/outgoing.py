@@ -17,7 +17,7 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -74,9 +74,35 @@ class Answer:
 def address_of(value: str, service: str, option: str) -> Address:
     """The address that an option names, literally or as ``env:NAME``. Raises PermanentError saying why it is not
     called, NotConfigured where the variable is not set."""
-    named = value.startswith("env:")
-    text = needed(value, service, option).strip() if named else value
-    place = f"the variable {value.removeprefix('env:')}" if named else f"/{option}"
+    if value.startswith("env:"):
+        place = f"the variable {value.removeprefix('env:')}"
+        return _parsed(needed(value, service, option).strip(), place)
+    place = f"/{option}"
+    found = _parsed(value, place)
+    if any(_is_of(found.host, found.port, each) for each in _listed()):
+        return found
+    if os.environ.get(PUBLIC, "").strip().lower() in _OFF:
+        raise PermanentError(f"{place}: host {found.host} is none of those that {HOSTS} allows, and {PUBLIC} is off")
+    reason = why_blocked(f"{found.scheme}://{urlsplit(value).netloc}/")
+    if reason is not None:
+        raise PermanentError(
+            f"{place}: is not called: {reason}; for a host inside, set {HOSTS} or write env:NAME for its address"
+        )
+    return replace(found, inside=False, trusted=False)
+
+
+def known_address(url: str) -> Address:
+    """The address of a service that is written down in the platform itself."""
+    return _parsed(url, "the address")
+
+
+def below(address: Address, path: str) -> Address:
+    """A place below an address, e.g. ``/entries``."""
+    return replace(address, path=address.path.rstrip("/") + path)
+
+
+def _parsed(text: str, place: str) -> Address:
+    """A url's parts, as one of who runs this installation. Raises PermanentError naming the place it stands at."""
     try:
         parts = urlsplit(text)
         host, port = (parts.hostname or "").removesuffix("."), parts.port
@@ -93,20 +119,11 @@ def address_of(value: str, service: str, option: str) -> Address:
             host = idna.encode(host, uts46=True).decode("ascii")
         except (idna.IDNAError, UnicodeError):
             raise PermanentError(f"{place}: is no address: its host is malformed") from None
-    number = port or (443 if parts.scheme == "https" else 80)
-    listed = any(_is_of(host, number, each) for each in _listed())
-    if not named and not listed:
-        if os.environ.get(PUBLIC, "").strip().lower() in _OFF:
-            raise PermanentError(f"{place}: host {host} is none of those that {HOSTS} allows, and {PUBLIC} is off")
-        reason = why_blocked(f"{parts.scheme}://{parts.netloc}/")
-        if reason is not None:
-            raise PermanentError(
-                f"{place}: is not called: {reason}; for a host inside, set {HOSTS} or write env:NAME for its address"
-            )
     target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     if parts.query:
         target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?")
-    return Address(parts.scheme, host, number, target, inside=named or listed, trusted=named or listed)
+    number = port or (443 if parts.scheme == "https" else 80)
+    return Address(parts.scheme, host, number, target, inside=True, trusted=True)
 
 
 def send(
