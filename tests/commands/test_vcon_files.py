@@ -170,6 +170,11 @@ def test_what_was_encrypted_is_opened_with_the_readers_key_alone(run: Run, keys:
     assert (wrong.exit_code, wrong.stdout, "no key here opens it" in wrong.stderr) == (1, "", True)
 
 
+def test_a_readers_key_with_a_passphrase_asks_for_it(run: Run, keys: Keys, signed: bytes) -> None:
+    done = run("vcon", "decrypt", "-", "--key", keys.sealed, input=signed)
+    assert (done.exit_code, "--password env:NAME" in done.stderr) == (2, True)
+
+
 def test_an_encrypted_one_is_verified_through(run: Run, keys: Keys, signed: bytes) -> None:
     sealed = run("vcon", "encrypt", "-", "--to", keys.reader, "--enc", "A256GCM", input=signed).stdout_bytes
     told = run("vcon", "verify", "-", "--trust", keys.root, "--key", keys.reader_key, "--json", input=sealed)

@@ -24,6 +24,7 @@ from vcon_platform.commands._vcon_given import (
     file_bytes,
     gated,
     give_up,
+    need_no_passphrase,
     passphrase,
     refusing,
     settings,
@@ -205,8 +206,8 @@ def _private_key(path: Path, password: str | None) -> PrivateKeyTypes:
     from vcon_platform.vcon.signing import load_key
 
     pem = file_bytes(path)
-    if password is None and b"ENCRYPTED" in pem:
-        give_up(f"{visible(path.name)} has a passphrase: put it into an environment variable, --password env:NAME.")
+    if password is None:
+        need_no_passphrase(path, pem)
     return load_key(pem, passphrase(password))
 
 

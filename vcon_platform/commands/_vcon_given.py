@@ -160,6 +160,12 @@ def passphrase(reference: str | None) -> bytes | None:
     return value.encode()
 
 
+def need_no_passphrase(path: Path, pem: bytes) -> None:
+    """End with 2 where a key has a passphrase, and none was given."""
+    if b"ENCRYPTED" in pem:
+        give_up(f"{visible(path.name)} has a passphrase: put it into an environment variable, --password env:NAME.")
+
+
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 

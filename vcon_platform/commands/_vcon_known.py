@@ -21,8 +21,10 @@ from vcon_platform.commands._vcon_given import (
     Password,
     content_of,
     document_of,
+    file_bytes,
     gated,
     give_up,
+    need_no_passphrase,
     passphrase,
     refusing,
     settings,
@@ -180,6 +182,8 @@ def keys_of(given: list[Path] | None, password: str | None, own: Settings) -> De
 
     secret = passphrase(password)
     if given:
+        for path in () if secret else given:
+            need_no_passphrase(path, file_bytes(path))
         return load_keys(given, secret)
     return load_keys(own.decryption_keys_dir) if own.decryption_keys_dir else None
 
