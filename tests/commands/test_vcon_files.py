@@ -60,10 +60,10 @@ class Keys:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        span = {"start": NOW - timedelta(days=1), "end": NOW + timedelta(days=300)}
-        root = made("root", ca=True, start=NOW - timedelta(days=1), end=NOW + timedelta(days=300))
-        signer = made("Ada's dialler", root, key=rsa_key(), **span)
-        reader = made("reader", key=rsa_key(number=1), **span)
+        start, end = NOW - timedelta(days=1), NOW + timedelta(days=300)
+        root = made("root", ca=True, start=start, end=end)
+        signer = made("Ada's dialler", root, key=rsa_key(), start=start, end=end)
+        reader = made("reader", key=rsa_key(number=1), start=start, end=end)
         self.root = _written(folder / "root.pem", root.certificate.public_bytes(Encoding.PEM))
         self.key, self.chain = _key(folder / "signer.key", signer), _chain(folder / "signer.pem", signer)
         self.reader_key, self.reader = _key(folder / "reader.key", reader), _chain(folder / "reader.pem", reader)
