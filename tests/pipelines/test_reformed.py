@@ -14,6 +14,8 @@ from redis import Redis
 
 from tests.pipelines.support import PROJECTIONS, Judge, Mark, engine
 from tests.processors.integrity_support import folders, settings
+from vcon_platform.ingress.answer import Outcome, Source
+from vcon_platform.ingress.door import Door
 from vcon_platform.pipelines.batch import Batch, read_batch
 from vcon_platform.pipelines.definition import Definition, read_definition
 from vcon_platform.pipelines.direct import run_pipeline
@@ -41,6 +43,7 @@ from vcon_platform.store.reading import ReadingStore
 from vcon_platform.store.results import StoredResults
 from vcon_platform.store.rows import RowIndex
 from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.faults import Rejected
 from vcon_platform.vcon.uuids import new_uuid
 
 CLASSES = (Sign, Verify, Encrypt, Decrypt, CreateAmended, ProjectionProcessor, Mark, Judge)
@@ -320,10 +323,47 @@ def test_a_processor_with_a_time_limit_gives_the_form_back(work: Engine) -> None
     assert form(work, uuid)[0] == "encrypted"
 
 
-def test_the_same_source_cannot_slip_another_version_under_our_signature(work: Engine) -> None:
+def test_a_document_that_left_redis_meanwhile_is_locked_all_the_same(work: Engine, redis_client: Redis) -> None:
+    uuid = call(work)
+    pipeline = piped(SIGN, ENCRYPT)
+    batch = walked(work, pipeline)
+    redis_client.delete(keys.document(uuid))
+    assert work.settle(pipeline, batch).counts == {"done": 1}
+    assert set(work.documents.read_one(uuid).data) == {"uuid", "created_at"}
+
+
+def test_a_document_that_other_software_put_into_redis_is_signed(work: Engine, redis_client: Redis) -> None:
+    data = {"uuid": new_uuid(), "created_at": "2026-11-02T09:00:00Z", "parties": [], "dialog": []}
+    redis_client.json().set(keys.document(data["uuid"]), "$", data)
+    again(redis_client, data["uuid"])
+    assert settled(work, SIGN).counts == {"done": 1}
+    assert form(work, data["uuid"])[0] == "signed"
+
+
+def test_everything_about_the_form_comes_back_with_the_archive(work: Engine, redis_client: Redis) -> None:
+    uuid = call(work)
+    settled(work, "mark", SIGN, "mark")
+    before, told = work.documents.read_one(uuid), work.documents.meta(uuid)
+    redis_client.delete(keys.document(uuid), keys.meta(uuid), keys.search(uuid))
+    work.documents.restore(uuid, refs=work.documents.archive.refs(uuid))
+    vcon = work.documents.read_one(uuid)
+    assert (vcon.data, vcon.sealed) == (before.data, before.sealed)
+    assert {name: work.documents.meta(uuid)[name] for name in ("form", "signature", "signer")} == {
+        name: told[name] for name in ("form", "signature", "signer")
+    }
+
+
+def test_no_source_can_put_another_version_in_the_place_of_what_was_signed_here(
+    work: Engine, redis_client: Redis, tmp_path: Path
+) -> None:
     uuid = call(work)
     settled(work, SIGN)
-    assert work.documents.meta(uuid)["signer"]
+    door = Door(work.documents, MediaStore(local_objects(tmp_path), 1024, redis_client))
+    theirs = {"uuid": uuid, "created_at": "2026-11-02T09:00:00Z", "subject": "another one", "parties": []}
+    with pytest.raises(Rejected, match="another signer"):
+        door.take(orjson.dumps(theirs), Source("them"))
+    known = door.take(orjson.dumps(original(work, tmp_path, uuid)), Source("them"))
+    assert known.outcome is Outcome.KNOWN
 
 
 # Rows --------------------------------------------------------------------------------------------------------------

@@ -92,6 +92,8 @@ def _print_documents(console: Console, documents: Iterable[DocumentEdits]) -> No
     for document in documents:
         if document.added:
             console.print(_indented(Text(f"a new vCon {document.uuid}", "cyan")))
+        if document.form:
+            console.print(_indented(Text(f"from here on the vCon is {document.form}", "cyan")))
         for edit in document.edits:
             _print_lines(console, edit.lines())
 

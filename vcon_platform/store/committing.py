@@ -179,10 +179,13 @@ class Committing:
         return commit_part(commit, vcon, record.commit if record else "", self._live, search, tokens)
 
     def _rebased(self, again: Sequence[_Try]) -> Iterator[_Try]:
-        """The same changes on top of what is there now; a document that is gone is left out."""
+        """The same changes on top of what is there now; a document that is gone is left out. Content that takes the
+        document's place stands on nothing: it is offered again as it is, for the revision that it was made for."""
         for each in again:
             fresh = self._reader.read([each.vcon.uuid]).get(each.vcon.uuid)
-            if fresh is not None:
+            if fresh is not None and each.commit.posted is not None:
+                yield _Try(each.commit, each.vcon)
+            elif fresh is not None:
                 for change in each.vcon.changes:
                     fresh.apply(change)
                 yield _Try(each.commit, fresh)
