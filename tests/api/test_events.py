@@ -23,7 +23,9 @@ from vcon_platform.vcon.uuids import new_uuid
 @pytest.fixture
 def url(settings: Settings) -> Iterator[str]:
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=port, log_level="error", timeout_graceful_shutdown=0))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings), port=port, log_level="error", timeout_graceful_shutdown=0)
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     eventually(lambda: server.started)

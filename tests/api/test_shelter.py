@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
@@ -126,3 +127,18 @@ def test_other_pages_scripts_are_let_in_only_where_a_setting_says_so(settings: S
 def test_what_is_no_origin_is_refused_with_the_cure(settings: Settings, text: str) -> None:
     with pytest.raises(SettingsError, match="VCON_CORS_ORIGINS"):
         _ = settings.model_copy(update={"cors_origins_setting": text}).cors_origins
+
+
+def test_a_number_that_cannot_be_written_down_is_the_clients_fault_and_other_type_errors_are_ours() -> None:
+    app = FastAPI()
+    add_problems(app)
+    app.add_middleware(Shelter, body_bytes=1000)
+
+    @app.post("/v1/keep")
+    def keep(value: dict[str, Any]) -> int:
+        return len(orjson.dumps(value)) if "of" not in value else value["of"] + ""
+
+    client = TestClient(app, raise_server_exceptions=False)
+    refused = client.post("/v1/keep", json={"number": 2**64})
+    assert (refused.status_code, refused.json()["code"]) == (422, "number_too_long")
+    assert client.post("/v1/keep", json={"of": 1}).status_code == 500

@@ -48,6 +48,9 @@ _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
     (ProviderUnavailable, 503, "identity_provider_unavailable"),
 )
 RETRY_AFTER_SECONDS = 5
+_TOO_LONG = "Integer exceeds 64-bit range"
+"""What orjson says of a number that it cannot write. Only a request's body can have brought one here: what is stored
+was read by orjson."""
 
 
 class Problem(PlatformError):
@@ -71,6 +74,13 @@ def add_problems(app: FastAPI, *, compat: str = "") -> None:
     @app.exception_handler(RequestValidationError)
     async def refuse(request: Request, error: RequestValidationError) -> JSONResponse:
         return problem(_bad_request(error), request.url.path, compat=compat)
+
+    @app.exception_handler(TypeError)
+    async def unwritable(request: Request, error: TypeError) -> JSONResponse:
+        if str(error) != _TOO_LONG:
+            raise error
+        told = Problem(422, "number_too_long", "A number in the request has more than 64 bits; send it as a text.")
+        return problem(told, request.url.path, compat=compat)
 
 
 def _bad_request(error: RequestValidationError) -> Problem:
