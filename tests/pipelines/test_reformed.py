@@ -333,11 +333,12 @@ def test_a_document_that_left_redis_meanwhile_is_locked_all_the_same(work: Engin
 
 
 def test_a_document_that_other_software_put_into_redis_is_signed(work: Engine, redis_client: Redis) -> None:
-    data = {"uuid": new_uuid(), "created_at": "2026-11-02T09:00:00Z", "parties": [], "dialog": []}
-    redis_client.json().set(keys.document(data["uuid"]), "$", data)
-    again(redis_client, data["uuid"])
+    uuid = new_uuid()
+    data = {"uuid": uuid, "created_at": "2026-11-02T09:00:00Z", "parties": [], "dialog": []}
+    redis_client.json().set(keys.document(uuid), "$", data)  # type: ignore[arg-type]  # it is JSON
+    again(redis_client, uuid)
     assert settled(work, SIGN).counts == {"done": 1}
-    assert form(work, data["uuid"])[0] == "signed"
+    assert form(work, uuid)[0] == "signed"
 
 
 def test_everything_about_the_form_comes_back_with_the_archive(work: Engine, redis_client: Redis) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -64,6 +67,7 @@ def key_pem(held: Held, password: str = "") -> bytes:
 def folders() -> Path:
     """``keys`` (what definitions may name), ``trust`` (roots), ``ours`` (decryption keys), ``objects``."""
     folder = Path(tempfile.mkdtemp(prefix="vcon-keys-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in ("keys", "trust", "ours", "objects", "spool"):
         (folder / name).mkdir()
     files: dict[str, bytes] = {
@@ -109,8 +113,6 @@ def lent(**chosen: Any) -> StoredOriginals:
 
 def with_originals(io: ProcessorIO, **chosen: Any) -> ProcessorIO:
     """The same conversation where originals are lent."""
-    from dataclasses import replace
-
     io.context = replace(io.context, originals=lent(**chosen))
     return io
 
