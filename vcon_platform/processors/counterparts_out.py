@@ -289,8 +289,8 @@ COUNTERPARTS: tuple[Counterpart, ...] = (
         (
             _ELSEWHERE,
             "a dialog keeps its content_hash, and has url rather than a body with body_type: url",
-            "urls are signed only on request; names in the bucket are made of uuid and hash, so that a repetition makes "
-            "no second copy",
+            "urls are signed only on request; names in the bucket are made of uuid and hash, so a repetition makes no "
+            "second copy",
             "attachments go by mediatype (or purpose), which vCons have; the link asks for mime_type",
         ),
     ),
