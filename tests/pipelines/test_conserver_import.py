@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vcon_platform.pipelines.conserver_import import Translation, translate
 from vcon_platform.pipelines.definition import DefinitionError, read_definition
 from vcon_platform.pipelines.texts import parse_text
-from vcon_platform.processors.conserver_links import counterparts
+from vcon_platform.processors.conserver_links import LINKS, counterparts
 from vcon_platform.processors.registry import load_processors
 
 NEEDED: dict[str, dict[str, Any]] = {
@@ -169,7 +169,7 @@ def test_of_two_chains_with_one_list_the_last_has_it() -> None:
     assert "the last one has it" in _told(found, "/chains/b/ingress_lists/0", "changed")
 
 
-@pytest.mark.parametrize("link", counterparts())
+@pytest.mark.parametrize("link", LINKS)
 def test_every_link_becomes_a_processor_that_is_installed(link: str) -> None:
     found = _one({"links": ["l"]}, l={"module": f"links.{link}", "options": NEEDED.get(link, {})})
     [imported] = found.definitions
@@ -191,7 +191,7 @@ _JSON = st.recursive(
 
 @settings(max_examples=250)
 @given(
-    link=st.sampled_from(list(counterparts())),
+    link=st.sampled_from(LINKS),
     options=st.dictionaries(st.sampled_from(OPTION_NAMES), _JSON | st.sampled_from(["env:X", "auto", "1"])),
 )
 def test_no_options_of_a_link_make_the_import_crash(link: str, options: dict[str, Any]) -> None:

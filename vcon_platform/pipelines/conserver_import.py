@@ -257,7 +257,7 @@ def _links(
                 told.tell("refused", unknown(key, _LINK, "member of a link"), "links", link, key)
         options = _cleaned(link, found.get("options"), told)
         processor = module.rpartition(".")[2]
-        if (name := link_of(module)) and name in counterparts():
+        if name := link_of(module):
             processor, options = _counterpart(link, name, options, told)
         elif module.startswith("links.") and processor not in registry:
             told.tell("refused", unknown(processor, LINKS, "link of the conserver"), "links", link, "module")

@@ -7,7 +7,6 @@ its family says (``counterparts_*.py``); the import of a configuration (``pipeli
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
@@ -34,8 +33,7 @@ def counterparts() -> Mapping[str, Counterpart]:
     or a question about a link needs it."""
     found: list[Counterpart] = []
     for family in FAMILIES:
-        with suppress(ModuleNotFoundError):
-            found += import_module(f"{__package__}.counterparts_{family}").COUNTERPARTS
+        found += import_module(f"{__package__}.counterparts_{family}").COUNTERPARTS
     return MappingProxyType({each.link: each for each in sorted(found, key=lambda each: each.link)})
 
 
@@ -47,7 +45,7 @@ def link_of(module: str) -> str | None:
 
 def instead_of(link: str) -> str | None:
     """For who wrote a link's name where a processor's belongs: what to write, None if there is no such link."""
-    if link not in LINKS or link not in counterparts():
+    if link not in LINKS:
         return None
     processor = counterparts()[link].processor
     return (
