@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tests.fakes.smtp import FakeSmtp, Received
-from tests.processors.support import MediaInMemory, document, io_of
+from tests.processors.support import MediaInMemory, context, document, io_of
 from tests.support import free_port
 from vcon_platform.processors import smtp_delivery
 from vcon_platform.processors.base import Effect, Lent, OutcomeUnknown, PermanentError, ProcessorIO, TransientError
@@ -23,6 +23,7 @@ from vcon_platform.processors.email_message import message, one_line
 from vcon_platform.processors.references import NotConfigured
 from vcon_platform.processors.send_email import SendEmail, SendEmailOptions
 from vcon_platform.processors.testing import processor_tests
+from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.media import content_hash_of, encode_base64url
 
 MAIL = {
@@ -127,8 +128,30 @@ def send_with(server: FakeSmtp, **options: Any) -> dict[str, EmailMessage]:
 def test_the_vcon_goes_along_with_its_recordings(server: FakeSmtp) -> None:
     [(name, part)] = send_with(server, attach_vcon="with_recordings").items()
     got = orjson.loads(part.get_content())
-    assert (name, part.get_content_type()) == (f"{CALL['uuid']}.vcon.json", "application/vcon+json")
+    assert (name, part.get_content_type()) == (f"{CALL['uuid']}.vcon.json", "application/vcon")
     assert got["dialog"][0]["body"] == encode_base64url(SOUND)
+
+
+def in_form(form: str) -> ProcessorIO:
+    vcon = Vcon(deepcopy(CALL), 1)
+    vcon.reform(b'{"sealed": 1}', deepcopy(CALL), {"form": form}, sealed={"dialog": 2})
+    return ProcessorIO([vcon], context())
+
+
+@pytest.mark.parametrize("form", ["signed", "encrypted"])
+def test_a_vcon_in_another_form_goes_along_in_that_form(server: FakeSmtp, form: str) -> None:
+    options = SendEmailOptions.model_validate({**MAIL, "smtp_port": server.port, "attach_vcon": "with_recordings"})
+    [effect] = SendEmail().process(in_form(form), options).effects
+    lent = Lent(MediaInMemory(), None)  # type: ignore[arg-type]  # no documents
+    SendEmail().deliver(Effect(effect.body, effect.summary, lent=lent), "k1")
+    [part] = server.mails[-1].message.iter_attachments()
+    assert part.get_content() == b'{"sealed": 1}'
+
+
+def test_an_encrypted_vcon_does_not_go_along_in_clear() -> None:
+    options = SendEmailOptions.model_validate({**MAIL, "attach_vcon": "without_recordings"})
+    with pytest.raises(PermanentError, match="/attach_vcon: the vCon is encrypted"):
+        SendEmail().process(in_form("encrypted"), options)
 
 
 def test_the_vcon_goes_along_without_what_was_said(server: FakeSmtp) -> None:

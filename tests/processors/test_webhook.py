@@ -13,8 +13,9 @@ import pytest
 from pydantic import ValidationError
 
 from tests.fakes.services import Answer, Asked, Service, service
-from tests.processors.support import MediaInMemory, document, io_of
+from tests.processors.support import MediaInMemory, context, document, io_of
 from tests.support import free_port
+from vcon_platform.processors import enclosed
 from vcon_platform.processors.base import (
     Effect,
     Lent,
@@ -26,6 +27,7 @@ from vcon_platform.processors.base import (
 from vcon_platform.processors.references import NotConfigured
 from vcon_platform.processors.testing import processor_tests
 from vcon_platform.processors.webhook import Webhook, WebhookOptions, signature
+from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.media import content_hash_of, encode_base64url
 
 SOUND = b"RIFF and so on"
@@ -93,7 +95,7 @@ def test_the_whole_vcon_arrives(receiver: Service) -> None:
 
 
 def test_it_says_what_it_is(receiver: Service) -> None:
-    assert post(receiver).headers["content-type"] == "application/vcon+json"
+    assert post(receiver).headers["content-type"] == "application/vcon"
 
 
 def test_recordings_can_stay_here(receiver: Service) -> None:
@@ -143,6 +145,45 @@ def test_headers_are_sent_with_what_their_variables_hold(receiver: Service, monk
 def test_a_content_type_of_ones_own_counts(receiver: Service) -> None:
     got = post(receiver, headers={"content-type": "application/json"})
     assert got.headers["content-type"] == "application/json"
+
+
+# --- signed and encrypted --------------------------------------------------------------------------------------
+
+
+def signed_io() -> ProcessorIO:
+    """A call in a form of its own, in which an analysis is readable here that was added since."""
+    vcon = Vcon(call(), 1)
+    vcon.reform(b'{"payload": "x", "signatures": []}', call(), {"form": "signed"}, sealed={"dialog": 1, "analysis": 1})
+    vcon.append("analysis", {"type": "later", "body": "x"})
+    return ProcessorIO([vcon], context())
+
+
+def posted(receiver: Service, io: ProcessorIO, **options: Any) -> Asked:
+    [effect] = Webhook().process(io, WebhookOptions(urls=(receiver.url,), **options)).effects
+    delivered(effect)
+    return receiver.asked[-1]
+
+
+def test_a_signed_vcon_is_posted_as_it_is_to_the_byte(receiver: Service) -> None:
+    got = posted(receiver, signed_io())
+    assert got.body == b'{"payload": "x", "signatures": []}'
+    assert got.headers["content-type"] == "application/vcon"
+
+
+def test_what_can_be_read_of_it_is_posted_where_that_is_asked_for(receiver: Service) -> None:
+    got = orjson.loads(posted(receiver, signed_io(), sealed="view").body)
+    assert [each["type"] for each in got["analysis"]] == ["summary", "later"]
+
+
+def test_a_signed_vcon_whose_form_is_not_to_be_had_is_not_posted_in_another(receiver: Service) -> None:
+    with pytest.raises(PermanentError, match="originals"):
+        posted(receiver, ProcessorIO([Vcon(call(), 1, sealed={"analysis": 1})], context()))
+
+
+def test_a_form_that_is_too_large_to_wait_is_refused(receiver: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enclosed, "MOST_EXACT", 10)
+    with pytest.raises(PermanentError, match="sealed: view"):
+        posted(receiver, signed_io())
 
 
 # --- who it comes from, and whether it came before -------------------------------------------------------------

@@ -16,7 +16,7 @@ import orjson
 
 from vcon_platform.processors.base import MediaReader, PermanentError, ProcessorIO
 from vcon_platform.processors.dialog_choice import chosen
-from vcon_platform.processors.enclosed import body_of, pack, unpack, written
+from vcon_platform.processors.enclosed import body_of, exact, form_of, pack, pack_bytes, unpack, unpack_bytes, written
 from vcon_platform.vcon.export import ExportVersion
 from vcon_platform.vcon.media import sniff
 
@@ -45,8 +45,14 @@ def enclose(
 ) -> dict[str, Any] | None:
     """What goes along, as JSON without bodies that stand beside the document; None where nothing does."""
     document = io.vcon
+    if vcon == "without_recordings" and form_of(io) == "encrypted":
+        raise PermanentError(
+            "/attach_vcon: the vCon is encrypted, and goes along as that or not at all; choose with_recordings"
+        )
+    raw = exact(io) if vcon == "with_recordings" else None
     found: dict[str, Any] = {
-        "vcon": document.data if vcon else None,
+        "vcon": document.data if vcon and raw is None else None,
+        "exact": [document.uuid, pack_bytes(raw)] if raw is not None else None,
         "dialogs": {
             str(index): document.dialog[index]
             for index in chosen(dialogs, len(document.dialog))
@@ -85,10 +91,13 @@ def _made(enclosed: Mapping[str, Any], media: MediaReader) -> Iterator[File]:
         yield _analysis(int(index), entry, media)
     for index, entry in found["dialogs"].items():
         yield _dialog(int(index), entry, media)
+    if found["exact"]:
+        uuid, packed = found["exact"]
+        yield File(f"{_safe(uuid)}.vcon.json", "application/vcon", unpack_bytes(packed))
     if found["vcon"]:
         bodies: Literal["inline", "none"] = "inline" if enclosed["recordings"] else "none"
         content = written(found["vcon"], media, version=enclosed["version"], bodies=bodies)
-        yield File(f"{_safe(found['vcon'].get('uuid'))}.vcon.json", "application/vcon+json", content)
+        yield File(f"{_safe(found['vcon'].get('uuid'))}.vcon.json", "application/vcon", content)
 
 
 def _analysis(index: int, entry: Mapping[str, Any], media: MediaReader) -> File:

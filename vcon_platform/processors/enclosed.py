@@ -11,19 +11,24 @@ until it is sent; the media store keeps what any revision names.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import orjson
 
 from vcon_platform.errors import PlatformError
-from vcon_platform.processors.base import MediaReader, PermanentError, TransientError
+from vcon_platform.processors.base import MediaReader, PermanentError, ProcessorIO, TransientError
+from vcon_platform.processors.originals import originals
 from vcon_platform.projections.rows import PURPOSE
 from vcon_platform.store.media import token_of
 from vcon_platform.vcon.export import ExportVersion, export
 from vcon_platform.vcon.media import encode_base64url
 
 Media = Literal["inline", "none"]
+Sealed = Literal["form", "view"]
+"""How a signed or encrypted vCon goes out: in the form that it has, or as what can be read of it here."""
+MOST_EXACT = 16 << 20
+"""Bytes of a signed or encrypted vCon that goes out in its form: they wait in Redis."""
 MOST_BYTES = 64 << 20
 """Of a vCon as it is sent."""
 _WRITTEN_LATER = frozenset({"processed_at", "updated_at"})
@@ -32,22 +37,64 @@ _ARRAYS = ("dialog", "analysis", "attachments")
 
 def pack(data: Mapping[str, Any]) -> str:
     """The document as a text that JSON can hold, a fourth or so of its size."""
-    from base64 import b64encode
-
-    import zstandard
-
-    return b64encode(zstandard.ZstdCompressor(level=3).compress(orjson.dumps(data))).decode()
+    return pack_bytes(orjson.dumps(data))
 
 
 def unpack(packed: str) -> dict[str, Any]:
     """What :func:`pack` packed."""
+    value: dict[str, Any] = orjson.loads(unpack_bytes(packed))
+    return value
+
+
+def form_of(io: ProcessorIO) -> str:
+    """``unsigned``, ``signed`` or ``encrypted``, as far as it can be told here."""
+    vcon, lent = io.vcon, io.context.originals
+    if lent is not None:
+        return lent.form(vcon)
+    if vcon.envelope is not None:
+        return vcon.envelope.meta.get("form", "unsigned")
+    return "unsigned" if vcon.sealed is None else "signed"
+
+
+def exact(io: ProcessorIO) -> bytes | None:
+    """The exact bytes of a vCon that is signed or encrypted, None for any other. What was added beside a signed one is
+    not in them. Raises PermanentError where they are too many or not to be had, TransientError where a store is
+    away."""
+    vcon, form = io.vcon, form_of(io)
+    if form == "unsigned":
+        return None
+    try:
+        raw = vcon.envelope.raw if vcon.envelope is not None else originals(io).raw(vcon)
+    except PermanentError:
+        raise
+    except PlatformError as error:
+        if error.transient:
+            raise TransientError(str(error)) from None
+        raise PermanentError(str(error)) from None
+    if len(raw) > MOST_EXACT:
+        raise PermanentError(
+            f"vCon {vcon.uuid} is {form} and has {len(raw)} bytes, more than the {MOST_EXACT} that can wait to be sent "
+            "in that form; send what can be read of it (sealed: view), or a notice"
+        )
+    return raw
+
+
+def pack_bytes(raw: bytes) -> str:
+    """Bytes as a text that JSON can hold."""
+    from base64 import b64encode
+
+    import zstandard
+
+    return b64encode(zstandard.ZstdCompressor(level=3).compress(raw)).decode()
+
+
+def unpack_bytes(packed: str) -> bytes:
+    """What :func:`pack_bytes` packed."""
     from base64 import b64decode
 
     import zstandard
 
-    raw = zstandard.ZstdDecompressor().decompress(b64decode(packed), max_output_size=1 << 30)
-    value: dict[str, Any] = orjson.loads(raw)
-    return value
+    return zstandard.ZstdDecompressor().decompress(b64decode(packed), max_output_size=1 << 30)
 
 
 def written(
@@ -105,11 +152,6 @@ def digest(data: Mapping[str, Any]) -> str:
     if attachments:
         kept["attachments"] = attachments
     return hashlib.sha256(orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def parts(data: Mapping[str, Any], chosen: Mapping[str, Iterable[int]]) -> dict[str, Any]:
-    """These elements of a document alone, under their indexes: what an effect needs of it."""
-    return {array: {str(index): data[array][index] for index in indexes} for array, indexes in chosen.items()}
 
 
 def _without_body(each: dict[str, Any], token: str | None) -> None:

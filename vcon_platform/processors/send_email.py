@@ -78,8 +78,8 @@ class SendEmailOptions(ProcessorOptions):
     attach_vcon: AttachedVcon = Field(
         default="",
         title="Attach the vCon",
-        description="with_recordings or without_recordings: the vCon as it is at this step goes along as a file. "
-        "Empty: it does not.",
+        description="with_recordings or without_recordings: the vCon as it is at this step goes along as a file; a "
+        "signed or encrypted one with its recordings in that form. Empty: it does not.",
     )
     attach_version: ExportVersion = Field(
         default="0.4.0", title="Version", description="The version of the vCon that goes along, as for webhook."

@@ -32,7 +32,7 @@ from vcon_platform.processors.base import (
     ProcessorOptions,
     TransientError,
 )
-from vcon_platform.processors.enclosed import Media, pack, unpack, written
+from vcon_platform.processors.enclosed import Media, Sealed, exact, pack, pack_bytes, unpack, unpack_bytes, written
 from vcon_platform.processors.once import OncePer, about, once_per_field
 from vcon_platform.processors.outgoing import HOSTS, Address, address_of, refusal, send
 from vcon_platform.processors.references import NotConfigured, needed, reference, value_of
@@ -98,6 +98,12 @@ class WebhookOptions(ProcessorOptions):
         default="0.4.0",
         title="Version",
         description="The vCon's version: 0.4.0 and older ones, current, or conserver for its 0.0.1 form.",
+    )
+    sealed: Sealed = Field(
+        default="form",
+        title="Signed and encrypted",
+        description="form: a signed or encrypted vCon is posted as it is (JWS, JWE), without what was added beside it; "
+        "version and media have no meaning then. view: what can be read of it here is posted, like any other vCon.",
     )
     media: Media = Field(
         default="inline",
@@ -167,7 +173,8 @@ class Webhook(Processor[WebhookOptions]):
             include={"send", "version", "media", "headers", "signing_secret", "answer_within", "when_unclear"},
         )
         if options.send == "vcon":
-            call["packed"] = pack(io.vcon.data)
+            raw = exact(io) if options.sealed == "form" else None
+            call |= {"packed": pack(io.vcon.data)} if raw is None else {"exact": pack_bytes(raw)}
         else:
             call["notice"] = _notice(io, options.parameters)
         for index, (url, address) in enumerate(zip(options.urls, addresses, strict=True)):
@@ -180,13 +187,7 @@ class Webhook(Processor[WebhookOptions]):
         """Call it. An answer of 2xx is success; 408, 425, 429 and 5xx are tried again."""
         call = effect.body
         address = _address(call["url"], call["place"], call["headers"])
-        if call["send"] == "vcon":
-            if effect.lent is None:
-                raise PermanentError("the platform lends no recordings here; deliver it by the platform")
-            content = written(unpack(call["packed"]), effect.lent.media, version=call["version"], bodies=call["media"])
-            kind = "application/vcon+json"
-        else:
-            content, kind = orjson.dumps({"id": key, **call["notice"]}), "application/json"
+        content, kind = _content(call, effect, key)
         headers = {**_signed(key, content, _secret(call["signing_secret"])), "Idempotency-Key": key}
         given = _filled(call["headers"])
         if not any(name.lower() == "content-type" for name in given):
@@ -229,6 +230,18 @@ def _secret(named: str) -> bytes | None:
             f"The webhook is not configured: the environment variable {named.removeprefix('env:')} begins with whsec_ "
             "and is no base64 after that"
         ) from None
+
+
+def _content(call: Mapping[str, Any], effect: Effect, key: str) -> tuple[bytes, str]:
+    """What is posted, and its media type."""
+    if "notice" in call:
+        return orjson.dumps({"id": key, **call["notice"]}), "application/json"
+    if "exact" in call:
+        return unpack_bytes(call["exact"]), "application/vcon"
+    if effect.lent is None:
+        raise PermanentError("the platform lends no recordings here; deliver it by the platform")
+    document = unpack(call["packed"])
+    return written(document, effect.lent.media, version=call["version"], bodies=call["media"]), "application/vcon"
 
 
 def _address(url: str, index: int, headers: Mapping[str, str]) -> Address:
