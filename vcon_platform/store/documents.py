@@ -124,8 +124,8 @@ class DocumentStore:
             raise Missing(f"no vCon {uuid} is stored")
         if answer == b"not archived":
             raise NotArchived(
-                f"vCon {uuid} was written by other software and is in Redis only; it may not leave before a pipeline or "
-                "the API has changed it once"
+                f"vCon {uuid} was written by other software and is in Redis only; it may not leave until a pipeline "
+                "or the API has changed it once"
             )
 
     def read(self, uuids: Sequence[str]) -> dict[str, Vcon]:
