@@ -39,7 +39,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent))
 
 from embedded import embedded_store, free_port
-from ingest import document
+from ingest import document, recording
 from large import MB, by_http, redis_url
 
 from vcon_platform.services.programs import api_command
@@ -80,8 +80,8 @@ class Wrk:
         chosen = random.Random(1)
         self.known: list[str] = []
         lines = []
-        for _ in range(TEMPLATES):
-            value = orjson.loads(document(chosen))
+        for number in range(TEMPLATES):
+            value = orjson.loads((document, recording)[number % 2](chosen))
             lines.append(orjson.dumps({**value, "uuid": UUID}))
         (folder / "bodies").write_bytes(b"\n".join(lines))
 

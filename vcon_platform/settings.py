@@ -83,8 +83,8 @@ class Settings(BaseSettings):
         default="",
         alias="VCON_COMPAT",
         title="Old statuses",
-        description="'py_vcon': the API at the root path answers with py_vcon_server's own statuses, also where they are "
-        "wrong, for clients that test for them.",
+        description="'py_vcon': the API at the root path answers with py_vcon_server's own statuses, also where they "
+        "are wrong, for clients that test for them.",
     )
     egress_format: Literal["0.4.0", "0.0.1"] = Field(
         default="0.4.0",

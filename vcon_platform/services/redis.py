@@ -52,8 +52,8 @@ class RedisServer:
             f"requirepass {_quoted(self.password)}",
             "daemonize no",
             'logfile ""',  # to stdout, which the supervisor writes to data_dir/logs
-            # Everything acknowledged is on the disk before the answer. "everysec" is not enough even without power cuts:
-            # while its sync in the background is slow, Redis answers for up to 2 s before it writes at all.
+            # Everything acknowledged is on the disk before the answer. "everysec" is not enough, even without power
+            # cuts: while its sync in the background is slow, Redis answers for up to 2 s before it writes at all.
             f"appendonly {'yes' if self.appendonly else 'no'}",
             "appendfsync always",
             'save ""',
