@@ -17,7 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.processors.redaction_set import Item, clean_lines, items, letters, scores
-from vcon_platform.processors.personal_data import Line, find, masked
+from vcon_platform.processors.personal_data import find
+from vcon_platform.processors.personal_data_labels import Line, masked
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vcon_platform.processors.personal_data import Label, Line, Span, find
+from vcon_platform.processors.personal_data import find
+from vcon_platform.processors.personal_data_labels import Label, Line, Span
 
 DATA = Path(__file__).parents[1] / "data" / "redaction"
 

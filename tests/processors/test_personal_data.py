@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.processors.redaction_set import clean_lines, items, scores
-from vcon_platform.processors.personal_data import LABELS, Line, Span, find, masked
+from vcon_platform.processors.personal_data import find
 from vcon_platform.processors.personal_data_known import Known, known_of
+from vcon_platform.processors.personal_data_labels import LABELS, Line, Span, masked
 from vcon_platform.processors.personal_data_numbers import Said, cues_in, numbers
 from vcon_platform.processors.personal_data_phrases import FINDERS
 from vcon_platform.processors.personal_data_tokens import length_of, luhn, tokens_of

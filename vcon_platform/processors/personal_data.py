@@ -16,35 +16,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
 
 from vcon_platform.processors.personal_data_known import Known, known_in
+from vcon_platform.processors.personal_data_labels import LABELS, Label, Line, Span
 from vcon_platform.processors.personal_data_numbers import Said, cues_in, numbers
 from vcon_platform.processors.personal_data_phrases import FINDERS
 from vcon_platform.processors.personal_data_tokens import CAPITALS, tokens_of
 from vcon_platform.processors.personal_data_words import MONTHS, ORDINARY
-
-Label = Literal[
-    "PERSON",
-    "LOCATION",
-    "PHONE",
-    "EMAIL",
-    "CARD",
-    "BANK",
-    "NATIONAL_ID",
-    "ID",
-    "BIRTH_DATE",
-    "SECRET",
-    "IP",
-    "NAME",
-    "CUSTOM",
-]
-"""The kinds of personal data. ID: any other number or code that stands for somebody or something of his (accounts,
-policies, orders, and every long number nobody explains). NAME: a proper noun that nothing tells more about, often a
-name or a town the model does not know, sometimes a product. CUSTOM: what the options name."""
-
-LABELS: tuple[Label, ...] = get_args(Label)
 
 _ALIKE: tuple[frozenset[Label], ...] = (
     frozenset({"CARD", "PHONE", "BANK", "NATIONAL_ID", "ID", "SECRET"}),
@@ -69,23 +47,6 @@ _PRECEDENCE = (
     "NAME",
 )
 """Which label two findings get that overlap: the first of these."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One turn: what was said, and by whom (a party, a voice, anything that can be compared; None: nobody knows)."""
-
-    text: str
-    who: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Characters ``start`` to ``end`` of a line are personal data of the kind ``label``."""
-
-    start: int
-    end: int
-    label: Label
 
 
 def find(
@@ -122,17 +83,6 @@ def find(
         _merged(line, [each for each in spans if each[2] in wanted], kept)
         for line, spans in zip(said, found, strict=True)
     ]
-
-
-def masked(text: str, spans: Sequence[Span], mark: str) -> str:
-    """The text with a mark in the place of each span, put together from what lies between the spans: nothing of a span
-    is ever in it. ``{label}`` in ``mark`` is the span's kind."""
-    parts: list[str] = []
-    done = 0
-    for span in spans:
-        parts += [text[done : span.start], mark.replace("{label}", span.label)]
-        done = span.end
-    return "".join([*parts, text[done:]])
 
 
 def _everything(said: Sequence[Said], known: Known, words: Collection[str]) -> Iterator[tuple[int, int, int, str]]:

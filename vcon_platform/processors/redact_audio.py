@@ -19,8 +19,7 @@ from pydantic import Field
 
 from vcon_platform.processors.audio import AudioError
 from vcon_platform.processors.base import Effects, NotApplicable, PermanentError, Processor, ProcessorIO
-from vcon_platform.processors.personal_data import Line, find
-from vcon_platform.processors.personal_data_known import known_of
+from vcon_platform.processors.personal_data_labels import Line
 from vcon_platform.processors.recordings import reading, recording_of, recordings
 from vcon_platform.processors.redact_audio_file import Redacted, Stretch, joined, redacted_file
 from vcon_platform.processors.redact_text_copy import copy_in_hand, hand_on, new_copy
@@ -135,6 +134,9 @@ class RedactAudio(Processor[RedactAudioOptions]):
         again = {"body": encode_base64url(redacted.data), "encoding": "base64url"}
         heard = self._engine().hear(recording_of(io, self, index, again), "en")
         lines = [Line(" ".join(word.text.strip() for word in each.words), each.channel) for each in heard.segments]
+        from vcon_platform.processors.personal_data import find
+        from vcon_platform.processors.personal_data_known import known_of
+
         found = find(lines, known=known_of(io.vcon.data), labels=options.find, words=options.words, keep=options.keep)
         stretches: list[Stretch] = []
         for segment, spans in zip(heard.segments, found, strict=True):

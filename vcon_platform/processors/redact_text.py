@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from vcon_platform.processors.base import Effects, NotApplicable, PermanentError, Processor, ProcessorIO
-from vcon_platform.processors.personal_data import masked
+from vcon_platform.processors.personal_data_labels import masked
 from vcon_platform.processors.recordings import recordings
 from vcon_platform.processors.redact_text_copy import (
     VENDOR,

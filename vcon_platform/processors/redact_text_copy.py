@@ -21,7 +21,7 @@ import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.processors.base import PermanentError, ProcessorIO
-from vcon_platform.processors.personal_data import Span, masked
+from vcon_platform.processors.personal_data_labels import Span, masked
 from vcon_platform.processors.redact_text_lines import Looked
 from vcon_platform.vcon.copies import Allow, redacted_copy, refuse_inline_vcon
 from vcon_platform.vcon.dates import read_date

@@ -14,8 +14,7 @@ import orjson
 from pydantic import Field, field_validator
 
 from vcon_platform.processors.base import PermanentError, ProcessorOptions
-from vcon_platform.processors.personal_data import LABELS, Label, Line, Span, find
-from vcon_platform.processors.personal_data_known import known_of
+from vcon_platform.processors.personal_data_labels import LABELS, Label, Line, Span
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.text import message_text
 from vcon_platform.vcon.turns import TRANSCRIPT_TYPES, Turn, turns
@@ -93,6 +92,9 @@ def looked_through(
     lines = [Line(turn.text, _voice(turn)) for turn in said]
     for text in further:
         lines += [_APART, _APART, _APART, Line(text, "further")]
+    from vcon_platform.processors.personal_data import find
+    from vcon_platform.processors.personal_data_known import known_of
+
     found = find(lines, known=known_of(vcon.data), labels=options.find, words=options.words, keep=options.keep)
     looked = [Looked(turn, spans, word_places(turn)) for turn, spans in zip(said, found, strict=False)]
     return looked, found[len(said) + 3 :: 4]

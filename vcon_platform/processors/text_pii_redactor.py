@@ -22,7 +22,7 @@ from vcon_platform.errors import PlatformError
 from vcon_platform.processors.base import Effects, NotApplicable, PermanentError, Processor, ProcessorIO
 from vcon_platform.processors.dialog_choice import InputDialogs, chosen
 from vcon_platform.processors.jq_child import JqError, fault_in, shared_child
-from vcon_platform.processors.personal_data import Span
+from vcon_platform.processors.personal_data_labels import Span
 from vcon_platform.processors.redact_text_lines import DetectionOptions, Looked, looked_through
 from vcon_platform.vcon.copies import amended_copy, refuse_inline_vcon
 from vcon_platform.vcon.document import Vcon
