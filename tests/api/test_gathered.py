@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from vcon_platform.api.gathered import MOST, Gathered
+from vcon_platform.api.gathered import ENOUGH, MOST, Gathered
 from vcon_platform.errors import PlatformError
 
 
@@ -60,8 +60,8 @@ def test_who_comes_alone_waits_for_nobody_and_who_comes_meanwhile_is_in_the_next
 
 
 def test_a_group_has_a_bound(served: Served) -> None:
-    asyncio.run(served.ask(*[7] * (MOST + 5)))
-    assert [len(group) for group in served.groups] == [1, MOST, 4]
+    assert asyncio.run(served.ask(*[7] * 3 * MOST)) == [14] * 3 * MOST
+    assert max(len(group) for group in served.groups) == MOST
 
 
 def test_an_error_is_its_owners_alone(served: Served) -> None:
@@ -72,7 +72,7 @@ def test_an_error_is_its_owners_alone(served: Served) -> None:
 
 
 def test_where_everybody_fails_not_everybody_is_tried(served: Served) -> None:
-    answers = asyncio.run(served.ask(1, *[99] * 20))
+    answers = asyncio.run(served.ask(1, *[99] * (ENOUGH - 1)))
     assert all(isinstance(each, Away) for each in answers[1:])
     assert len(served.groups) == 4, "the first, the group, and two alone"
 

@@ -1,8 +1,9 @@
 """Requests that come at the same time are served together: one thread, one round trip for all of them.
 
-Whoever comes while a group is being served is in the next; whoever comes alone waits for nobody. A document that is
-posted alone costs a thread's turn, an object of the archive and a round trip to Redis of its own; of a group of fifty
-each costs a fiftieth of that.
+Whoever comes while a group is being served is in the next; whoever comes alone waits for nobody. Where many wait, the
+next group begins while the one before it waits for Redis and the archive. A document that is posted alone costs a
+thread's turn, an object of the archive and a round trip to Redis of its own; of a group of fifty each costs a fiftieth
+of that.
 
 Belongs here: who is in which group, and that each gets its own answer. Not here: what is done (``parts.py``).
 """
@@ -20,6 +21,10 @@ from vcon_platform.errors import PlatformError
 
 MOST = 100
 """Requests in one group: what the store writes at once."""
+AT_ONCE = 2
+"""Groups that are served at once, the second only where there are enough of them."""
+ENOUGH = 8
+"""Requests that are worth a second group; fewer would be better off in a larger one."""
 
 
 @dataclass(slots=True)
@@ -31,15 +36,15 @@ class _Waiting[Asked, Answer]:
 
 class Gathered[Asked, Answer]:
     """``serve`` is given what some requests ask for and gives an answer, or an error, for each, in their order; it runs
-    in a thread of its own, never twice at once. Where it raises, those that have no answer yet are served one by one,
-    so that nobody is harmed by a neighbour, until two in a row fail on what is not theirs (Redis is away)."""
+    in threads of its own. Where it raises, those that have no answer yet are served one by one, so that nobody is
+    harmed by a neighbour, until two in a row fail on what is not theirs (Redis is away)."""
 
     def __init__(self, name: str, serve: Callable[[Sequence[Asked]], Iterable[Answer | Exception]]) -> None:
         self._serve = serve
         self._waiting: deque[_Waiting[Asked, Answer]] = deque()
         self._lock = threading.Lock()
-        self._busy = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._busy = 0
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=name)
 
     async def ask(self, asked: Asked) -> Answer:
         """The answer to this one. Raises its error."""
@@ -47,16 +52,17 @@ class Gathered[Asked, Answer]:
         waiting: _Waiting[Asked, Answer] = _Waiting(asked, loop, loop.create_future())
         with self._lock:
             self._waiting.append(waiting)
-            idle, self._busy = not self._busy, True
-        if idle:
-            self._thread.submit(self._work)
+            begin = self._busy == 0 or (self._busy < AT_ONCE and len(self._waiting) >= ENOUGH)
+            self._busy += begin
+        if begin:
+            self._threads.submit(self._work)
         return await waiting.future
 
     def _work(self) -> None:
         while True:
             with self._lock:
                 group = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-                self._busy = bool(group)
+                self._busy -= not group
             if not group:
                 return
             _tell(group, self._answers([each.asked for each in group]))

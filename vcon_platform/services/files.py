@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from vcon_platform.services.errors import ServiceError
@@ -38,14 +39,13 @@ def ensure_secret(settings: Settings, name: str) -> str:
     """The generated secret ``name``, made at first use (file mode 0600 in a 0700 folder)."""
     path = settings.secret_path(name)
     private_folder(path.parent)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        value = secrets.token_urlsafe(24)
-        file.write(value + "\n")
-    return value
+    if not path.exists():
+        made = path.with_name(f".{name}.{secrets.token_hex(4)}")
+        write_private(made, secrets.token_urlsafe(24) + "\n")
+        with suppress(FileExistsError):  # another process was first; nobody ever reads half a secret
+            path.hardlink_to(made)
+        made.unlink()
+    return path.read_text().strip()
 
 
 def write_private(path: Path, text: str) -> None:
