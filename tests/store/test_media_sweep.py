@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -157,3 +158,11 @@ def test_a_redis_that_may_throw_references_away_deletes_nothing(media: MediaStor
             _sweep(media, redis_client, 40 * DAY)
     finally:
         redis_client.config_set("maxmemory-policy", "noeviction")
+
+
+def test_whoever_comes_while_another_begins_a_new_store_waits_for_it(tmp_path: Path, redis_client: Redis) -> None:
+    objects = local_objects(tmp_path / "new")
+    obstore.put(objects, LABEL, b'{"id": "ab", "sweeps": 0}')  # the other's first write; here comes its second
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lambda: redis_client.set(keys.IDENTITY, "ab"))
+        assert identify(redis_client, objects) == "ab"

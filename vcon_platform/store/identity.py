@@ -9,6 +9,7 @@ id, and both count the sweeps: where they differ, nothing is created and nothing
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -28,6 +29,8 @@ LABEL = "store.json"
 """The object that says which store this is."""
 MEDIA = "media"
 """The prefix of the bodies (``media.py``)."""
+BEGINNING = 0.3
+"""Seconds that somebody may take from the first to the second write of a new store."""
 _CURE = "run 'vcon-platform store rebuild'"
 
 
@@ -78,7 +81,19 @@ def identify(client: Redis, objects: ObjectStore) -> str:
             if label is not None:
                 client.set(keys.IDENTITY, label.id, nx=True)
             known = cast("bytes | None", client.get(keys.IDENTITY))
+        elif known is None:
+            known = _told_soon(client)
     return _same(known, label, objects)
+
+
+def _told_soon(client: Redis) -> bytes | None:
+    """What Redis knows in a moment: somebody else may be between the two writes of a new store."""
+    began = time.monotonic()
+    known: bytes | None = None
+    while known is None and time.monotonic() - began < BEGINNING:
+        time.sleep(0.01)
+        known = cast("bytes | None", client.get(keys.IDENTITY))
+    return known
 
 
 def _same(known: bytes | None, label: _Label | None, objects: ObjectStore) -> str:
