@@ -74,6 +74,7 @@ def test_the_ledger_tells_a_conversations_whole_story(platform: Platform, landed
     story = platform.story(uuid)
     assert [event.event for event in story] == [
         EventKind.CREATED,
+        EventKind.USED,  # the model of this machine heard it
         EventKind.PROCESSED,
         EventKind.PROCESSED,
         EventKind.PROCESSED,
