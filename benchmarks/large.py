@@ -41,6 +41,7 @@ from ingest import document
 from vcon_platform.ingress.answer import Source
 from vcon_platform.ingress.door import Door
 from vcon_platform.ingress.opening import open_door
+from vcon_platform.services.programs import api_command
 from vcon_platform.settings import load_settings
 from vcon_platform.store.opening import Store, open_store
 from vcon_platform.vcon.document import Append, Vcon
@@ -165,11 +166,11 @@ def served(environment: dict[str, str]) -> Iterator[tuple[int, str]]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", "--factory", "vcon_platform.api.app:create_app"]
     process = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning"],
+        [sys.executable, *api_command(port)],
         env=environment,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         while process.poll() is None:

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         default=1,
         alias="VCON_API_WORKERS",
         title="Processes of the REST API",
-        description="How many processes serve the REST API.",
+        description="How many processes serve the REST API. More than one helps where the machine has cores to spare.",
         ge=1,
         le=64,
     )
