@@ -95,7 +95,7 @@ def test_one_that_overruns_is_named_among_others(child: JqChild) -> None:
 
 def test_an_output_without_end_ends(child: JqChild) -> None:
     with pytest.raises(JqError, match="too large"):
-        child.first(["[range(100000)]"], None)
+        child.first(["[range(100000)]"], None, seconds=60)
 
 
 def test_one_of_many_outputs_comes_at_once(child: JqChild) -> None:
