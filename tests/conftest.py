@@ -18,6 +18,8 @@ from typing import Any
 import psycopg2
 import pytest
 import redis
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support import child, eventually, free_port
@@ -27,6 +29,13 @@ from vcon_platform.services.postgres import PostgresServer, create_schemas, libp
 from vcon_platform.services.postgres_home import runnable_install
 from vcon_platform.services.redis import RedisServer
 from vcon_platform.settings import ENV_FILE_VARIABLE, Settings
+
+# No example is wrong because the machine is busy. What CI's own profile says otherwise (the same examples every time)
+# stays.
+hypothesis_settings.register_profile(
+    "suite", parent=hypothesis_settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("suite")
 
 _TEMPLATE = "vcon_template"
 _numbers = count(1)
