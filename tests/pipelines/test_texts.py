@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vcon_platform.pipelines.faults import DefinitionError
@@ -121,6 +121,8 @@ _VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), _VALUES, max_size=3))
+@example({"a": "\x85"})
+@example({"a": "a\u2028b \u2029"})
 def test_what_is_written_as_yaml_reads_back_the_same(value: dict[str, Any]) -> None:
     assert parse_text("x.yaml", as_yaml(value)) == value
 

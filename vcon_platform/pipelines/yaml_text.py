@@ -18,6 +18,9 @@ _FIRST = ("processor_name", "label", "comment", "notes", "pipeline_options", "pr
 #: What looks like a number to YAML 1.2 but not to PyYAML's own rules, and so needs quotes.
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+")
 
+#: Line ends of YAML that are none to us: a plain or folded text would be broken at them.
+_BREAKS = re.compile("[\x85\u2028\u2029]")
+
 
 def as_yaml(definition: Mapping[str, Any]) -> str:
     """The definition with its members in the order they were given."""
@@ -31,6 +34,8 @@ def as_yaml(definition: Mapping[str, Any]) -> str:
         style = "|" if "\n" in value and _fits_a_block(value) else None
         if style is None and _NUMBER.fullmatch(value):
             style = "'"
+        if _BREAKS.search(value):  # only an escape reads back as what it was
+            style = '"'
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     Dumper.add_representer(str, text)
