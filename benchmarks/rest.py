@@ -4,7 +4,8 @@
 
 Needs ``wrk`` (Debian and Ubuntu: apt-get install wrk; macOS: brew install wrk). Both are served by real uvicorn
 processes with the options of ``vcon-platform up``, on one embedded Redis (append-only file on), and asked in turns in
-the same run: each POST brings a vCon of 4.4 KB that is new, each GET asks for one of those that were posted first.
+the same run: each POST brings a vCon of 4.5 KB that is new (half of them chats with 14 messages, half calls with a
+small recording), each GET asks for one of some chats that were posted before.
 
 - ``per_second``, ``p50_ms``, ``p99_ms``: as wrk tells them; the median of the rounds.
 - ``cpu_us``: processor time for each request, of the server's processes and of Redis. On a machine that others use
