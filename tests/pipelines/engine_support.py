@@ -102,6 +102,8 @@ class Hang(Processor[ProcessorOptions]):
             case "cache":
                 value = io.context.results.get_or_compute(("hang",), lambda: "kept")
                 io.vcon.append("analysis", {"type": value})
+            case "environment":
+                io.vcon.append("analysis", {"type": os.environ.get("VCON_TEST_WORD", "")})
             case "soon":
                 raise TransientError("not just now", retry_after=7)
             case "never":

@@ -83,6 +83,18 @@ def test_the_processor_works_in_another_process_and_knows_its_time(work: Engine)
     assert 0 < told["left"] <= 20
 
 
+def test_the_process_has_the_environment_of_now_not_of_when_the_first_one_began(
+    redis_url: str, redis_client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for word in ("one", "two"):
+        monkeypatch.setenv("VCON_TEST_WORD", word)
+        work = engine(redis_client, tmp_path, parts={"lending": partial(lent, redis_url, tmp_path / word)})
+        [uuid] = stored(work, "environment")
+        run(work, piped(("hang", LIMIT)))
+        work.close()
+        assert work.documents.read_one(uuid).analysis[0]["type"] == word
+
+
 def test_vcons_jobs_and_effects_come_back(work: Engine, redis_client: Redis) -> None:
     stored(work, "x")
     settled = run(work, piped(("ask", LIMIT)))

@@ -6,6 +6,7 @@ which these processes are forked imports it beforehand.
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import time
@@ -101,10 +102,13 @@ class Task:
 _lending: bytes = b""
 
 
-def begin(lending: bytes) -> None:
+def begin(lending: bytes, environment: Mapping[str, str]) -> None:
     """Called first in each process. Opens nothing yet: many processors need neither Redis nor recordings."""
     global _lending
     _lending = lending
+    # The server that it was forked from has the environment of the moment at which that was first needed.
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
@@ -200,7 +204,7 @@ def run(task: Task) -> bytes:
         processor = _instance(cls)
         # The system ends this process when the time is up, whatever it is at, and whether its parent still lives.
         began = time.perf_counter()
-        signal.setitimer(signal.ITIMER_REAL, task.limit)
+        signal.setitimer(signal.ITIMER_REAL, min(task.limit, 1e8))  # three years; much more overflows its clock
         answer = _run(task, processor, options)
     except Exception as error:  # a plugin may raise anything; it must not end this process
         answer = _error(error)
