@@ -129,7 +129,7 @@ def test_what_is_no_origin_is_refused_with_the_cure(settings: Settings, text: st
         _ = settings.model_copy(update={"cors_origins_setting": text}).cors_origins
 
 
-def test_a_number_that_cannot_be_written_down_is_the_clients_fault_and_other_type_errors_are_ours() -> None:
+def test_what_cannot_be_written_down_is_the_clients_fault_and_other_type_errors_are_ours() -> None:
     app = FastAPI()
     add_problems(app)
     app.add_middleware(Shelter, body_bytes=1000)
@@ -141,4 +141,6 @@ def test_a_number_that_cannot_be_written_down_is_the_clients_fault_and_other_typ
     client = TestClient(app, raise_server_exceptions=False)
     refused = client.post("/v1/keep", json={"number": 2**64})
     assert (refused.status_code, refused.json()["code"]) == (422, "number_too_long")
+    refused = client.post("/v1/keep", content=rb'{"text": "\ud800"}', headers={"Content-Type": "application/json"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "not_unicode")
     assert client.post("/v1/keep", json={"of": 1}).status_code == 500

@@ -48,9 +48,18 @@ _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
     (ProviderUnavailable, 503, "identity_provider_unavailable"),
 )
 RETRY_AFTER_SECONDS = 5
-_TOO_LONG = "Integer exceeds 64-bit range"
-"""What orjson says of a number that it cannot write. Only a request's body can have brought one here: what is stored
-was read by orjson."""
+_UNWRITABLE = {
+    "Integer exceeds 64-bit range": (
+        "number_too_long",
+        "A number in the request has more than 64 bits; send it as a text.",
+    ),
+    "str is not valid UTF-8: surrogates not allowed": (
+        "not_unicode",
+        "A text in the request has half of a surrogate pair (\\ud800 to \\udfff), which is no character.",
+    ),
+}
+"""What orjson says of a value that it cannot write. Only a request's body can have brought one here: what is stored was
+read by orjson."""
 
 
 class Problem(PlatformError):
@@ -77,10 +86,9 @@ def add_problems(app: FastAPI, *, compat: str = "") -> None:
 
     @app.exception_handler(TypeError)
     async def unwritable(request: Request, error: TypeError) -> JSONResponse:
-        if str(error) != _TOO_LONG:
+        if str(error) not in _UNWRITABLE:
             raise error
-        told = Problem(422, "number_too_long", "A number in the request has more than 64 bits; send it as a text.")
-        return problem(told, request.url.path, compat=compat)
+        return problem(Problem(422, *_UNWRITABLE[str(error)]), request.url.path, compat=compat)
 
 
 def _bad_request(error: RequestValidationError) -> Problem:

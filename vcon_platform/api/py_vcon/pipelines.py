@@ -67,7 +67,7 @@ def router(gate: Gate, direct: Direct) -> APIRouter:
         ]
         for entry in raw["processors"]:
             processor = entry.get("processor_name")
-            if processor not in bench.catalogue.registry:
+            if not isinstance(processor, str) or processor not in bench.catalogue.registry:
                 raise fault(422, f"processor: {processor} not registered")
         try:
             await run_in_threadpool(_edits(direct).put, name, raw, BY)
