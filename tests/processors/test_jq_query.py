@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from tests.processors.support import document, io_of
+from vcon_platform.jq_child import JqChild, JqError
 from vcon_platform.processors.base import PermanentError, ProcessorIO
-from vcon_platform.processors.jq_child import JqChild, JqError
 from vcon_platform.processors.jq_query import JqOptions, JqQuery
 from vcon_platform.processors.testing import processor_tests
 

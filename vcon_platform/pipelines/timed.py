@@ -155,7 +155,9 @@ class TimedWorkers:
 
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(_PRELOAD))
-        return ProcessPool(size, initializer=timed_child.begin, initargs=(self._lending, dict(os.environ)), context=context)
+        return ProcessPool(
+            size, initializer=timed_child.begin, initargs=(self._lending, dict(os.environ)), context=context
+        )
 
 
 _shared: dict[bytes, TimedWorkers] = {}

@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from vcon_platform.jq_child import fault_in
 from vcon_platform.processors.counterparts import Counterpart, Options
 from vcon_platform.processors.delay import LONGEST
-from vcon_platform.processors.jq_child import fault_in
 from vcon_platform.processors.sampler import SamplerOptions
 from vcon_platform.processors.tag import TagOptions
 from vcon_platform.processors.tag_router import TagRouterOptions

@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import AfterValidator, Field
 
+from vcon_platform.jq_child import JqError, fault_in, shared_child
 from vcon_platform.processors.base import Effects, PermanentError, Processor, ProcessorIO
 from vcon_platform.processors.filters import FilterOptions, decide
-from vcon_platform.processors.jq_child import JqError, fault_in, shared_child
 
 
 def _compiles(program: str) -> str:

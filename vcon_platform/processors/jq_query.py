@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from vcon_platform.jq_child import JqError, fault_in, shared_child
 from vcon_platform.processors.base import PermanentError, Processor, ProcessorIO, ProcessorOptions
-from vcon_platform.processors.jq_child import JqError, fault_in, shared_child
 
 
 class JqOptions(ProcessorOptions):

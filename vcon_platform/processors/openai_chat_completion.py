@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AfterValidator, Field
 
+from vcon_platform.jq_child import JqError, fault_in, shared_child
 from vcon_platform.processors.base import PermanentError, ProcessorIO
 from vcon_platform.processors.dialog_choice import chosen
-from vcon_platform.processors.jq_child import JqError, fault_in, shared_child
 from vcon_platform.processors.model_answer import AnswerSchema, choice, fenced, look, unfenced
 from vcon_platform.processors.model_options import ModelOptions
 from vcon_platform.processors.model_question import Answer, ModelProcessor, add_analysis, ask, check_wanted, heard

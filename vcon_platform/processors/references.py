@@ -1,22 +1,14 @@
-"""Values that stand in the environment and not in a definition: keys, passwords, addresses of services.
+"""What a processor needs from the environment: references (``vcon_platform/references.py``) that must be set.
 
-Belongs here: what a reference looks like, which variables one option may name, reading it. A definition is stored,
-shown and compared, so a secret never stands in it; a definition's author need not know it either. Each option may name
-variables of its own kind only (``OPENAI_...``) or those made for it (``VCON_SECRET_...``): else whoever may write a
-definition could have the database's password sent to a server of theirs.
-
-References are read when they are used, by the process that uses them: a key that was changed counts at once.
+Belongs here: the error that says which service lacks which variable. Handed on: what a reference is.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable
-
 from vcon_platform.processors.base import PermanentError
-
-_NAME = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]{0,99})")
+from vcon_platform.references import reference as reference
+from vcon_platform.references import value_of as value_of
+from vcon_platform.references import variable_of
 
 
 class NotConfigured(PermanentError):
@@ -25,42 +17,15 @@ class NotConfigured(PermanentError):
     code = "not_configured"
 
 
-def reference(*prefixes: str) -> Callable[[str], str]:
-    """A validator: "" or ``env:NAME``, where NAME begins with one of these or with ``VCON_SECRET_``."""
-    allowed = (*prefixes, "VCON_SECRET_")
-
-    def check(value: str) -> str:
-        if not value:
-            return value
-        found = _NAME.fullmatch(value)
-        if found is None:  # the value may be the secret itself: it is not repeated
-            raise ValueError(f"must be a reference: write env:NAME and set the variable NAME ({_any(allowed)})")
-        if not found[1].startswith(allowed):
-            raise ValueError(f"may not name the variable {found[1]}: only {_any(allowed)}")
-        return value
-
-    return check
-
-
-def _any(prefixes: tuple[str, ...]) -> str:
-    return " or ".join(f"{prefix}..." for prefix in prefixes)
-
-
-def value_of(reference: str) -> str | None:
-    """What a reference stands for, or None: it is empty, or its variable is not set or empty."""
-    found = _NAME.fullmatch(reference)
-    return (os.environ.get(found[1], "").strip() or None) if found else None
-
-
 def needed(reference: str, service: str, option: str) -> str:
     """What a reference stands for. Raises :class:`NotConfigured` naming service, option and variable."""
     value = value_of(reference)
     if value is None:
-        found = _NAME.fullmatch(reference)
-        if found is None:
+        variable = variable_of(reference)
+        if variable is None:
             raise NotConfigured(f"{service} is not configured: the option {option} is empty; write env:NAME there")
         raise NotConfigured(
-            f"{service} is not configured: the environment variable {found[1]} (option {option}) is not set; set it "
+            f"{service} is not configured: the environment variable {variable} (option {option}) is not set; set it "
             "in .env, restart the platform and re-execute"
         )
     return value

@@ -19,9 +19,9 @@ from uuid import UUID
 from pydantic import Field, field_validator
 
 from vcon_platform.errors import PlatformError
+from vcon_platform.jq_child import JqError, fault_in, shared_child
 from vcon_platform.processors.base import Effects, NotApplicable, PermanentError, Processor, ProcessorIO
 from vcon_platform.processors.dialog_choice import InputDialogs, chosen
-from vcon_platform.processors.jq_child import JqError, fault_in, shared_child
 from vcon_platform.processors.personal_data_labels import Span
 from vcon_platform.processors.redact_text_lines import DetectionOptions, Looked, looked_through
 from vcon_platform.vcon.copies import amended_copy, refuse_inline_vcon

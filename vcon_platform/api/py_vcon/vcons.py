@@ -19,7 +19,7 @@ from vcon_platform.api.py_vcon.faults import fault, no_vcon
 from vcon_platform.api.py_vcon.forms import ADAPTER, Asked, version_for
 from vcon_platform.api.quick import NoParameters
 from vcon_platform.api.visibility import must_see
-from vcon_platform.processors.jq_child import JqError, shared_child
+from vcon_platform.jq_child import JqError, shared_child
 from vcon_platform.settings import Settings
 from vcon_platform.store import keys
 from vcon_platform.store.connection import explained
