@@ -9,7 +9,7 @@ from vcon_platform.ledger.store import Ledger
 from vcon_platform.orchestration import naming
 from vcon_platform.orchestration.op_retries import retried
 from vcon_platform.orchestration.runtime import runtime
-from vcon_platform.projections.destination import destination_kind
+from vcon_platform.projections.destination import Connections, destination_kind
 from vcon_platform.projections.landing import land
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.reconcile import Landed
@@ -19,7 +19,7 @@ NAMED_REJECTS = 20
 
 
 def projection_asset(projection: Projection, kind: str, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """The asset of a projection in its destination of this kind. The resource of the kind's name connects to it."""
+    """The asset of a projection in its destination of this kind."""
     destination_class = destination_kind(kind)
     target = destination_class.target(projection)
 
@@ -33,12 +33,20 @@ def projection_asset(projection: Projection, kind: str, days: dg.PartitionsDefin
         code_version=projection.version,
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        required_resource_keys={"redis", "object_store", kind, "postgres"},
+        required_resource_keys={"redis", "object_store", "postgres"},
         metadata=_static_metadata(projection, target),
     )
     def rows(context: dg.AssetExecutionContext) -> None:
         run = runtime(context.resources.redis, context.resources.object_store, {})
-        destination = destination_class(getattr(context.resources, kind).engine())  # type: ignore[call-arg]
+        destination = destination_class.connect(
+            projection,
+            Connections(
+                postgres=context.resources.postgres.engine,
+                redis=context.resources.redis.client,
+                objects=context.resources.object_store.objects,
+                data_dir=run.settings.data_dir,
+            ),
+        )
         wanted = list(context.partition_keys)
         with retried(context.op_execution_context):
             landed = land(

@@ -7,7 +7,7 @@ from vcon_platform.processors.base import PermanentError, ProcessorIO
 from vcon_platform.processors.projection import ProjectionOptions, ProjectionProcessor
 from vcon_platform.processors.testing import processor_tests
 from vcon_platform.projections.model import Projection
-from vcon_platform.projections.rows import find_row
+from vcon_platform.projections.rows import find_rows
 
 RECALLS = Projection.model_validate(
     {
@@ -43,7 +43,7 @@ TestProjectionStandard = processor_tests(
 
 def test_the_row_is_written_into_the_vcon() -> None:
     io = run(call())
-    row = find_row(io.vcon, "recalls")
+    row = find_rows(io.vcon, "recalls")
     assert row is not None
     assert row.values["transcript"] == "About the recall."
     assert row.values["pipeline"] == "recall"

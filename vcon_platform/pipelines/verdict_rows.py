@@ -15,7 +15,7 @@ from vcon_platform.pipelines.definition import Definition
 from vcon_platform.processors.projection import ProjectionProcessor
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.outcome import Outcome
-from vcon_platform.projections.rows import PURPOSE, build_row, find_row, put_row, replaceable, rows_of
+from vcon_platform.projections.rows import PURPOSE, build_rows, find_rows, put_rows, rows_of, withdraw_rows
 from vcon_platform.store.commits import RowMark
 from vcon_platform.vcon.document import Append, Put, Vcon
 
@@ -43,9 +43,9 @@ class RowWriter:
             if definition.name not in projection.pipelines:
                 continue
             if projection.rows == "conversation":
-                put_row(vcon, build_row(projection, vcon, outcome), projection)
+                put_rows(vcon, build_rows(projection, vcon, outcome), projection, outcome)
             elif verdict.ending == "filtered" and all(mark.projection != projection.name for mark in row_marks(vcon)):
-                _withdraw(vcon, projection.name)
+                withdraw_rows(vcon, projection.name)
 
     def marks(self, definition: Definition, vcon: Vcon, verdict: Verdict) -> list[RowMark]:
         """The rows that a commit of this vCon tells the store of: those that its changes write or withdraw, and those
@@ -53,8 +53,8 @@ class RowWriter:
         from another platform), and the store knows nothing of it yet; telling it again changes nothing."""
         marks = {mark.projection: mark for mark in row_marks(vcon)}
         for name in self._visited(definition, verdict):
-            if name not in marks and (row := find_row(vcon, name)) is not None:
-                marks[name] = RowMark(name, row.day, vcon.uuid, row.hash)
+            if name not in marks and (rows := find_rows(vcon, name)) is not None:
+                marks[name] = RowMark(name, rows.day, vcon.uuid, rows.hash)
         return list(marks.values())
 
     def _visited(self, definition: Definition, verdict: Verdict) -> Iterator[str]:
@@ -66,19 +66,6 @@ class RowWriter:
             for step in definition.steps:
                 if step.processor is ProjectionProcessor and step.options.should_process:
                     yield step.options.projection  # type: ignore[attr-defined]  # its options have it
-
-
-def _withdraw(vcon: Vcon, projection: str) -> None:
-    """Empty the projection's attachments in place: indexes are positions, so nothing is ever removed. One that was
-    signed stays as it is, and an empty one follows it."""
-    for index, attachment in list(vcon.attachments_for(PURPOSE)):
-        body = attachment.get("body")
-        if isinstance(body, dict) and body.get("projection") == projection and body.get("hash"):
-            emptied = {**attachment, "body": {**body, "hash": "", "row": None}}
-            if replaceable(vcon, index):
-                vcon.put("attachments", emptied, index)
-            elif find_row(vcon, projection) is not None:
-                vcon.append("attachments", emptied)
 
 
 def row_marks(vcon: Vcon) -> list[RowMark]:

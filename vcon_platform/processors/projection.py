@@ -13,7 +13,7 @@ from pydantic import Field
 from vcon_platform.processors.base import Effects, PermanentError, Processor, ProcessorIO, ProcessorOptions
 from vcon_platform.projections.errors import ProjectionError
 from vcon_platform.projections.outcome import Outcome
-from vcon_platform.projections.rows import build_row, put_row
+from vcon_platform.projections.rows import build_rows, put_rows
 
 
 class ProjectionOptions(ProcessorOptions):
@@ -30,7 +30,7 @@ class ProjectionProcessor(Processor[ProjectionOptions]):
     """A row for the conversation."""
 
     name = "projection"
-    version = "1.0.0"
+    version = "1.1.0"
     title = "Write a projection's row"
     description = (
         "Builds the row of a declared projection and keeps it in the vCon as an attachment, from where the "
@@ -50,8 +50,8 @@ class ProjectionProcessor(Processor[ProjectionOptions]):
             raise PermanentError(f"there is no projection {options.projection!r}; {hint}declared are: {names}")
         outcome = Outcome(pipeline=io.context.pipeline, pipeline_version=io.context.pipeline_version, verdict="done")
         try:
-            row = build_row(projection, io.vcon, outcome)
+            rows = build_rows(projection, io.vcon, outcome)
         except ProjectionError as error:
             raise PermanentError(str(error)) from error
-        put_row(io.vcon, row, projection)
+        put_rows(io.vcon, rows, projection, outcome)
         return io

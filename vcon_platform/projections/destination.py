@@ -1,24 +1,35 @@
 """What every destination of rows can do, and how a destination is found by its kind.
 
-A destination holds rows of projections, can say which (uuid and row hash) it holds of a day, and can take them in
-and out. It decides nothing: what should be there is worked out in ``reconcile.py``. Each kind is one file and one
-entry point of the group ``vcon_platform.destinations``; the built-in ones come in the same way as a stranger's.
+A destination holds the rows of projections, conversation by conversation; it can say which set (uuid and hash) it holds
+of a day, and can take sets in and out. It decides nothing: what should be there is worked out in ``reconcile.py``. Each
+kind is one file and one entry point of the group ``vcon_platform.destinations``; the built-in ones come in the same way
+as a stranger's, and every one of them runs the standard suite (``tests/projections/destination_suite.py``).
+
+Writing goes through a *session*: the sets of some days, written in steps. What a destination can do at once (one
+transaction, one load job, one file per day) it does when the session ends.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import ClassVar
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import BaseModel, ValidationError
 
 from vcon_platform.projections.errors import ProjectionError, ProjectionInvalid
 from vcon_platform.projections.explain import choose, problems
 from vcon_platform.projections.model import Projection
-from vcon_platform.projections.rows import Row
+from vcon_platform.projections.rows import RowSet, count_of
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+    from redis import Redis
+    from sqlalchemy import Engine
 
 ENTRY_POINTS = "vcon_platform.destinations"
 
@@ -35,21 +46,66 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a call of :meth:`Destination.write` did: the uuids whose rows are new or changed, and those refused."""
+    """What a call of :meth:`Session.write` did: the uuids whose rows are new or changed, and the rows refused."""
 
     changed: tuple[str, ...]
     rejected: tuple[Rejected, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What the platform itself is connected to, for destinations that need it; each opens when it is first asked for.
+    Everything else a destination connects to by its own options (addresses, and ``env:`` references of secrets)."""
+
+    postgres: Callable[[], Engine]
+    redis: Callable[[], Redis]
+    objects: Callable[[], ObjectStore]
+    data_dir: Path
+    """Where relative paths of options start."""
+
+
+class Session(ABC):
+    """Changes of one projection at one destination on some days. A context manager: what was written and deleted
+    stands when it is left without an error. Left by an error, a destination that can undo has undone everything, and
+    any other has done a part, which the next reconcile finds."""
+
+    @abstractmethod
+    def write(self, sets: Sequence[RowSet]) -> Written:
+        """Put these sets in, each in place of what stood there of the same uuid on whatever day. Rows that do not fit
+        are rejected, one by one: their neighbours land, also those of the same conversation."""
+
+    @abstractmethod
+    def delete(self, uuids: Sequence[str]) -> list[str]:
+        """Remove the rows of these uuids that stand on the session's days now (one that has moved on to another day is
+        left alone), and say which were there."""
+
+    @abstractmethod
+    def __enter__(self) -> Self: ...
+
+    @abstractmethod
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
 class Destination(ABC):
-    """Base of all destinations. An instance stands for one outside system and serves any number of projections.
+    """Base of all destinations. An instance serves one outside system; give it any number of projections.
 
     All calls are idempotent. They raise :class:`~vcon_platform.projections.errors.DestinationUnavailable` when the
-    system cannot be reached and :class:`~vcon_platform.projections.errors.DestinationError` when it refuses.
+    system cannot be reached or is too busy and :class:`~vcon_platform.projections.errors.DestinationError` when it
+    refuses. Messages say which projection, which target, what next, and quote no value and no secret.
     """
 
     kind: ClassVar[str]
     options: ClassVar[type[BaseModel]]
+    title: ClassVar[str] = ""
+    """What people call it, for the UI's badges and the docs; the kind where it is empty."""
+
+    @classmethod
+    @abstractmethod
+    def connect(cls, projection: Projection, connections: Connections) -> Self:
+        """The destination as this projection's options say. Connects when first used; raises DestinationError where a
+        reference is not set, and where a package is missing (with the command that installs it)."""
 
     @classmethod
     def check(cls, projection: Projection) -> None:
@@ -67,7 +123,8 @@ class Destination(ABC):
     @classmethod
     @abstractmethod
     def target(cls, projection: Projection) -> str:
-        """What the projection fills there (a table's full name). Two projections must not fill the same."""
+        """What the projection fills there (a table's full name). Two projections must not fill the same. No secret,
+        nothing personal: it is shown, and stands in the ledger."""
 
     @abstractmethod
     def ensure(self, projection: Projection) -> None:
@@ -75,21 +132,31 @@ class Destination(ABC):
 
     @abstractmethod
     def held(self, projection: Projection, days: Sequence[str]) -> dict[str, str]:
-        """uuid to row hash of every row that stands there on these days."""
+        """uuid to hash of every set that stands there on these days, "" for one that is not whole (:func:`whole`).
+        Empty where :meth:`ensure` was never called."""
 
     @abstractmethod
-    def write(self, projection: Projection, rows: Sequence[Row]) -> Written:
-        """Insert or replace these rows; of two rows of one uuid the later counts. A row that does not fit is
-        rejected, and what stood there before it is removed: a table holds no values that are out of date."""
+    def session(self, projection: Projection, days: Sequence[str]) -> Session:
+        """To change what stands there on these days. :meth:`ensure` was called before."""
 
     @abstractmethod
-    def delete(self, projection: Projection, uuids: Sequence[str], days: Sequence[str] | None = None) -> list[str]:
-        """Remove the rows of these uuids and say which were there. With ``days``: only those that stand on one of
-        these days now, so that a row which has moved on is left alone."""
+    def erase(self, projection: Projection, uuids: Sequence[str]) -> list[str]:
+        """Remove everything of these uuids, on whatever day, and say which were there. After it the destination has
+        nothing of them, also not in what it keeps for itself."""
 
     @abstractmethod
     def count(self, projection: Projection, days: Sequence[str] | None = None) -> dict[str, int]:
         """Rows per day, of these days or of all days that have rows."""
+
+
+def whole(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """(uuid, hash) of each row that stands somewhere, as uuid to hash of the set; "" where rows are missing, are too
+    many, or are of different sets."""
+    found: dict[str, tuple[str, int]] = {}
+    for uuid, digest in rows:
+        before, number = found.get(uuid, (digest, 0))
+        found[uuid] = (digest if digest == before else "", number + 1)
+    return {uuid: digest if count_of(digest) == number else "" for uuid, (digest, number) in found.items()}
 
 
 def destination_kinds() -> Mapping[str, type[Destination]]:

@@ -14,7 +14,7 @@ from vcon_platform.projections.destination import Destination
 from vcon_platform.projections.errors import RowError
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.reconcile import Landed, reconcile
-from vcon_platform.projections.rows import PURPOSE, Row, row_from_attachment
+from vcon_platform.projections.rows import PURPOSE, RowSet, rows_from_attachment
 from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.rows import RowIndex
 
@@ -50,13 +50,13 @@ def land(
     return landed
 
 
-def _rows(documents: DocumentStore, projection: Projection, uuids: Sequence[str]) -> Iterable[Row]:
-    """The rows that these vCons carry. Of two rows of one projection (two pipelines at once) the later counts."""
+def _rows(documents: DocumentStore, projection: Projection, uuids: Sequence[str]) -> Iterable[RowSet]:
+    """The rows that these vCons carry. Of two sets of one projection (two pipelines at once) the later counts."""
     for uuid, bodies in documents.attachment_bodies(uuids, PURPOSE):
         own = [body for body in bodies if isinstance(body, dict) and body.get("projection") == projection.name]
         if own and own[-1].get("hash"):
             try:
-                yield row_from_attachment(uuid, {"body": own[-1]})
+                yield rows_from_attachment(uuid, {"body": own[-1]})
             except RowError as error:  # told as missing by reconcile; its neighbours land
                 logger.warning("%s", error)
 
@@ -71,6 +71,6 @@ def _events(
             vcon_uuid=uuid,
             event=kind,
             run_id=run_id,
-            detail={"projection": projection.name, "destination": target, "row": hashes.get(uuid, "")},
+            detail={"projection": projection.name, "destination": target, "rows": hashes.get(uuid, "")},
             event_id=str(uuid5(NAMESPACE_URL, name)),
         )

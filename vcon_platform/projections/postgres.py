@@ -3,7 +3,7 @@
 Belongs here: getting rows in and out. Not here: the tables themselves (``postgres_schema.py``).
 
 Rows come in by COPY into a temporary table and from there by ``INSERT ... ON CONFLICT DO UPDATE`` (not MERGE, which
-PG 13 and 14 lack, and which may fail when two writers bring the same key). One call is one transaction. A row that the
+PG 13 and 14 lack, and which may fail when two writers bring the same key). A session is one transaction. A row that the
 table refuses for reasons of its own (a constraint or trigger that the users added) is found by halving the batch
 inside that transaction; its neighbours land.
 """
@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, ClassVar, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import psycopg2
 import psycopg2.extensions
@@ -24,14 +25,16 @@ from pydantic import BaseModel
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from vcon_platform.projections.destination import Destination, Rejected, Written
+from vcon_platform.projections.destination import Connections, Destination, Rejected, Session, Written
 from vcon_platform.projections.errors import DestinationError, DestinationUnavailable
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.postgres_schema import Cursor, PostgresOptions, Table, ensure_table
 from vcon_platform.projections.values import Misfit, fit
 
 if TYPE_CHECKING:
-    from vcon_platform.projections.rows import Row
+    from collections.abc import Mapping
+
+    from vcon_platform.projections.rows import RowSet
 
 _ROW_FAULTS = ("22", "23", "54", "P0")  # data, integrity, a limit of the program, raised by a trigger
 _COME_BACK = ("08", "40", "53", "55", "57")  # connection, rolled back, resources, lock not available, operator
@@ -61,6 +64,10 @@ class PostgresDestination(Destination):
         self._engine = engine if isinstance(engine, Engine) else create_engine(engine, pool_pre_ping=True)
 
     @classmethod
+    def connect(cls, projection: Projection, connections: Connections) -> Self:  # noqa: ARG003 - all share one server
+        return cls(connections.postgres())
+
+    @classmethod
     def target(cls, projection: Projection) -> str:
         return str(Table.of(projection))
 
@@ -69,9 +76,11 @@ class PostgresDestination(Destination):
             ensure_table(cursor, projection)
 
     def held(self, projection: Projection, days: Sequence[str]) -> dict[str, str]:
-        query = sql.SQL('SELECT {}, "_row_hash" FROM {} WHERE "_day" = ANY(%s::date[])').format(
-            sql.Identifier(projection.uuid_column), Table.of(projection).quoted
-        )
+        query = sql.SQL(
+            'SELECT {uuid}, CASE WHEN min("_row_hash") = max("_row_hash") '
+            "AND count(*)::text = substring(min(\"_row_hash\") FROM '[0-9]+$') "
+            'THEN min("_row_hash") ELSE \'\' END FROM {table} WHERE "_day" = ANY(%s::date[]) GROUP BY {uuid}'
+        ).format(uuid=sql.Identifier(projection.uuid_column), table=Table.of(projection).quoted)
         try:
             with self._transaction(projection) as cursor:
                 cursor.execute(query, (list(days),))
@@ -79,32 +88,13 @@ class PostgresDestination(Destination):
         except TableMissing:
             return {}
 
-    def write(self, projection: Projection, rows: Sequence[Row]) -> Written:
-        fitted: list[_Fitted] = []
-        rejected: list[Rejected] = []
-        for row in {row.uuid: row for row in rows}.values():
-            line = _line(projection, row)
-            if isinstance(line, Rejected):
-                rejected.append(line)
-            else:
-                fitted.append(_Fitted(row.uuid, line))
-        changed: list[str] = []
-        with self._transaction(projection) as cursor:
-            if fitted:
-                cursor.execute(
-                    sql.SQL("CREATE TEMP TABLE vcon_stage ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
-                        _names(_columns(projection)), Table.of(projection).quoted
-                    )
-                )
-                changed = list(_land(cursor, projection, fitted, rejected))
-            if rejected:
-                _delete(cursor, projection, [row.uuid for row in rejected], None)
-        return Written(changed=tuple(changed), rejected=tuple(rejected))
+    def session(self, projection: Projection, days: Sequence[str]) -> Session:
+        return _PostgresSession(projection, days, self._transaction(projection))
 
-    def delete(self, projection: Projection, uuids: Sequence[str], days: Sequence[str] | None = None) -> list[str]:
+    def erase(self, projection: Projection, uuids: Sequence[str]) -> list[str]:
         try:
             with self._transaction(projection) as cursor:
-                return _delete(cursor, projection, uuids, days)
+                return _delete(cursor, projection, uuids, None)
         except TableMissing:
             return []
 
@@ -149,6 +139,55 @@ class PostgresDestination(Destination):
             pooled.close()
 
 
+class _PostgresSession(Session):
+    """One transaction."""
+
+    def __init__(
+        self, projection: Projection, days: Sequence[str], transaction: AbstractContextManager[Cursor]
+    ) -> None:
+        self._projection = projection
+        self._days = list(days)
+        self._transaction = transaction
+
+    def __enter__(self) -> Self:
+        self._cursor = self._transaction.__enter__()
+        try:
+            for name, columns in (("vcon_stage", _columns(self._projection)), ("vcon_kept", self._projection.key)):
+                self._cursor.execute(
+                    sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
+                        sql.Identifier(name), _names(columns), Table.of(self._projection).quoted
+                    )
+                )
+        except BaseException as error:
+            self._transaction.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._transaction.__exit__(kind, error, trace)
+
+    def write(self, sets: Sequence[RowSet]) -> Written:
+        fitted: list[_Fitted] = []
+        rejected: list[Rejected] = []
+        last = {each.uuid: each for each in sets}
+        for each in last.values():
+            for row in each.rows:
+                line = _line(self._projection, each, row)
+                if isinstance(line, Rejected):
+                    rejected.append(line)
+                else:
+                    fitted.append(_Fitted(each.uuid, line))
+        self._cursor.execute("TRUNCATE pg_temp.vcon_kept")
+        changed = set(_land(self._cursor, self._projection, fitted, rejected)) if fitted else set()
+        changed.update(_delete_others(self._cursor, self._projection, list(last)))
+        return Written(changed=tuple(uuid for uuid in last if uuid in changed), rejected=tuple(rejected))
+
+    def delete(self, uuids: Sequence[str]) -> list[str]:
+        return _delete(self._cursor, self._projection, uuids, self._days)
+
+
 def _name_of(code: str) -> str:
     """Postgres' own name of an SQLSTATE: unlike the message, it quotes no value."""
     try:
@@ -176,19 +215,19 @@ def _names(names: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
-def _line(projection: Projection, row: Row) -> str | Rejected:
+def _line(projection: Projection, each: RowSet, row: Mapping[str, Any]) -> str | Rejected:
     cells: list[str | None] = []
     for column in projection.columns:
-        # The uuid is the row's, whatever its values say: see row_from_attachment.
-        value = row.uuid if column.source == "uuid" else row.values.get(column.name)
+        # The uuid is the set's, whatever its values say: see rows_from_attachment.
+        value = each.uuid if column.source == "uuid" else row.get(column.name)
         try:
             cell = fit(value, column.type)
         except Misfit as misfit:
-            return Rejected(row.uuid, column.name, str(misfit))
+            return Rejected(each.uuid, column.name, str(misfit))
         if cell is None and column.name in projection.key:
-            return Rejected(row.uuid, column.name, "empty, and part of the key")
+            return Rejected(each.uuid, column.name, "empty, and part of the key")
         cells.append(cell)
-    cells += (row.day, row.hash)
+    cells += (each.day, each.hash)
     return "\t".join("\\N" if cell is None else cell.translate(_COPY_ESCAPES) for cell in cells) + "\n"
 
 
@@ -222,14 +261,6 @@ def _upsert(cursor: Cursor, projection: Projection, rows: Sequence[_Fitted]) -> 
         sql.SQL("COPY pg_temp.vcon_stage ({}) FROM STDIN").format(_names(columns)),
         io.BytesIO("".join(row.line for row in rows).encode()),
     )
-    if len(projection.key) > 1:  # a part of the key may have changed: the row under the old key must go
-        same = sql.SQL(" AND ").join(sql.SQL("s.{0} = t.{0}").format(sql.Identifier(name)) for name in projection.key)
-        cursor.execute(
-            sql.SQL(
-                "DELETE FROM {table} t WHERE t.{uuid} IN (SELECT {uuid} FROM pg_temp.vcon_stage) "
-                "AND NOT EXISTS (SELECT 1 FROM pg_temp.vcon_stage s WHERE {same})"
-            ).format(table=table, uuid=uuid, same=same)
-        )
     changes = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in columns)
     cursor.execute(
         sql.SQL(
@@ -237,6 +268,25 @@ def _upsert(cursor: Cursor, projection: Projection, rows: Sequence[_Fitted]) -> 
             'ON CONFLICT ({key}) DO UPDATE SET {changes}, "_landed_at" = now() '
             'WHERE t."_row_hash" IS DISTINCT FROM EXCLUDED."_row_hash" RETURNING t.{uuid}'
         ).format(table=table, columns=_names(columns), key=_names(projection.key), changes=changes, uuid=uuid)
+    )
+    changed = [row[0] for row in cursor.fetchall()]
+    cursor.execute(
+        sql.SQL("INSERT INTO pg_temp.vcon_kept SELECT {} FROM pg_temp.vcon_stage").format(_names(projection.key))
+    )
+    return changed
+
+
+def _delete_others(cursor: Cursor, projection: Projection, uuids: Sequence[str]) -> list[str]:
+    """Remove the rows of these uuids that are not among those that landed: a part of the key, or how many rows a
+    conversation has, may have changed."""
+    same = sql.SQL(" AND ").join(sql.SQL("k.{0} = t.{0}").format(sql.Identifier(name)) for name in projection.key)
+    uuid = sql.Identifier(projection.uuid_column)
+    cursor.execute(
+        sql.SQL(
+            "DELETE FROM {table} t WHERE t.{uuid} = ANY(%s) "
+            "AND NOT EXISTS (SELECT 1 FROM pg_temp.vcon_kept k WHERE {same}) RETURNING t.{uuid}"
+        ).format(table=Table.of(projection).quoted, uuid=uuid, same=same),
+        (list(uuids),),
     )
     return [row[0] for row in cursor.fetchall()]
 
@@ -250,4 +300,4 @@ def _delete(cursor: Cursor, projection: Projection, uuids: Sequence[str], days: 
         ).format(Table.of(projection).quoted, uuid, uuid),
         {"uuids": list(uuids), "days": None if days is None else list(days)},
     )
-    return [row[0] for row in cursor.fetchall()]
+    return list(dict.fromkeys(row[0] for row in cursor.fetchall()))

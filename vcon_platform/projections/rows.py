@@ -1,14 +1,15 @@
 """Rows: built from a vCon, carried in it as an attachment, and read back from there.
 
-Belongs here: what a row is and how it travels. Not here: how a value becomes SQL (``values.py``, the destinations).
+Belongs here: what a conversation's rows are and how they travel. Not here: how a value becomes SQL (``values.py``, the
+destinations).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -24,17 +25,20 @@ from vcon_platform.vcon.document import Vcon
 PURPOSE = "projection"
 """The purpose of an attachment that carries a row."""
 
-_HASH = re.compile(r"[0-9a-f]{16,64}")
+_HASH = re.compile(r"([0-9a-f]{12})-[0-9a-f]{16}-([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row: ``day`` (UTC date of the conversation's created_at, ISO) is its partition; ``hash`` changes whenever
-    day, values or the projection's declaration do, and only then."""
+class RowSet:
+    """The rows of one conversation in one projection: what is written, replaced and deleted together.
+
+    ``day`` (UTC date of the conversation's created_at, ISO) is their partition; ``hash`` changes whenever day, values
+    or the projection's declaration do, and only then. It begins with the declaration's version and ends with how many
+    rows there are: a destination that holds fewer of them does not hold the set."""
 
     uuid: str
     day: str
-    values: Mapping[str, Any]
+    rows: tuple[Mapping[str, Any], ...]
     hash: str
 
 
@@ -46,33 +50,52 @@ def day_of(vcon: Vcon) -> str:
         raise RowError(f"vCon {vcon.uuid}: /created_at is no date and time, so the row has no day") from None
 
 
-def row_hash(projection: Projection, day: str, values: Mapping[str, Any]) -> str:
-    """Sixteen hex digits over the projection's version, the day and the values."""
+def set_hash(projection: Projection, day: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """``{version}-{sixteen hex digits over version, day and values}-{how many rows}``. Raises :class:`RowError`."""
     try:
-        material = orjson.dumps([projection.version, day, dict(values)], option=orjson.OPT_SORT_KEYS)
+        material = orjson.dumps([projection.version, day, list(map(dict, rows))], option=orjson.OPT_SORT_KEYS)
     except TypeError:
         raise RowError(f"projection {projection.name}: a value is not JSON (half a surrogate pair?)") from None
-    return hashlib.sha256(material).hexdigest()[:16]
+    return f"{projection.version}-{hashlib.sha256(material).hexdigest()[:16]}-{len(rows)}"
 
 
-def build_row(projection: Projection, vcon: Vcon, outcome: Outcome) -> Row:
-    """The row of this conversation. Pure: the same document and outcome give the same row. U+0000 is left out of
+def version_of(digest: str) -> str:
+    """The version of the declaration by which a set of this hash was made; "" where the hash is none of ours."""
+    found = _HASH.fullmatch(digest)
+    return found[1] if found else ""
+
+
+def count_of(digest: str) -> int:
+    """How many rows a set of this hash has; 0 where the hash is none of ours."""
+    found = _HASH.fullmatch(digest)
+    return int(found[2]) if found else 0
+
+
+def build_rows(projection: Projection, vcon: Vcon, outcome: Outcome) -> RowSet:
+    """The rows of this conversation. Pure: the same document and outcome give the same rows. U+0000 is left out of
     the values, all other text is verbatim. Raises :class:`RowError`."""
     day = day_of(vcon)
-    values = {
-        column.name: without_nul(EXTRACTORS[column.source].extract(vcon, outcome)) for column in projection.columns
-    }
-    return Row(uuid=vcon.uuid, day=day, values=values, hash=row_hash(projection, day, values))
+    row = {column.name: without_nul(EXTRACTORS[column.source].extract(vcon, outcome)) for column in projection.columns}
+    return RowSet(uuid=vcon.uuid, day=day, rows=(row,), hash=set_hash(projection, day, [row]))
 
 
-def as_attachment(row: Row, projection: Projection, *, start: str | None = None) -> dict[str, Any]:
-    """The row as a vCon attachment. ``start`` (RFC 3339) is when it was written, by default now."""
+def as_attachment(
+    rows: RowSet, projection: Projection, outcome: Outcome, *, start: str | None = None
+) -> dict[str, Any]:
+    """The rows as a vCon attachment, with the outcome that some columns are filled from, so that they can be made anew
+    for another version of the declaration. ``start`` (RFC 3339) is when it was written, by default now."""
     return {
         "purpose": PURPOSE,
         "start": start or datetime.now(UTC).isoformat(),
         "mediatype": "application/json",
         "encoding": "json",
-        "body": {"projection": projection.name, "day": row.day, "hash": row.hash, "row": dict(row.values)},
+        "body": {
+            "projection": projection.name,
+            "day": rows.day,
+            "hash": rows.hash,
+            "outcome": asdict(outcome),
+            "rows": [dict(row) for row in rows.rows],
+        },
     }
 
 
@@ -86,21 +109,23 @@ def _body(attachment: Mapping[str, Any]) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def row_from_attachment(uuid: str, attachment: Mapping[str, Any]) -> Row:
-    """The row that an attachment of the vCon ``uuid`` carries. Raises :class:`RowError` if it carries none.
+def rows_from_attachment(uuid: str, attachment: Mapping[str, Any]) -> RowSet:
+    """The rows that an attachment of the vCon ``uuid`` carries. Raises :class:`RowError` if it carries none.
 
     The uuid is the document's, never the attachment's word: whoever can post a vCon can post an attachment, and
-    must not be able to write over another conversation's row.
+    must not be able to write over another conversation's rows.
     """
     body = _body(attachment)
-    day, digest, values = body.get("day"), body.get("hash"), body.get("row")
+    day, digest, rows = body.get("day"), body.get("hash"), body.get("rows")
     try:
         date.fromisoformat(day)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise RowError(f"vCon {uuid}: a projection attachment has no day") from None
-    if not isinstance(digest, str) or not _HASH.fullmatch(digest) or not isinstance(values, dict):
-        raise RowError(f"vCon {uuid}: a projection attachment has no hash or no row")
-    return Row(uuid=uuid, day=str(day), values=values, hash=digest)
+    if not isinstance(digest, str) or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise RowError(f"vCon {uuid}: a projection attachment has no hash or no rows")
+    if count_of(digest) != len(rows):
+        raise RowError(f"vCon {uuid}: a projection attachment has another number of rows than its hash says")
+    return RowSet(uuid=uuid, day=str(day), rows=tuple(rows), hash=digest)
 
 
 def _own_index(vcon: Vcon, projection: str) -> int | None:
@@ -120,13 +145,23 @@ def rows_of(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
                 yield told  # type: ignore[misc]  # each was looked at
 
 
-def find_row(vcon: Vcon, projection: str) -> Row | None:
-    """The row of a projection that the vCon carries; None if it carries none, or one that was withdrawn. Raises
-    :class:`RowError` if it cannot be read."""
+def find_rows(vcon: Vcon, projection: str) -> RowSet | None:
+    """The rows of a projection that the vCon carries; None if it carries none, or such as were withdrawn. Raises
+    :class:`RowError` if they cannot be read."""
     index = _own_index(vcon, projection)
     if index is None or not _body(vcon.attachments[index]).get("hash"):
         return None
-    return row_from_attachment(vcon.uuid, vcon.attachments[index])
+    return rows_from_attachment(vcon.uuid, vcon.attachments[index])
+
+
+def find_outcome(vcon: Vcon, projection: str) -> Outcome | None:
+    """The outcome from which the rows that the vCon carries were made; None if it carries none."""
+    index = _own_index(vcon, projection)
+    told = _body(vcon.attachments[index]).get("outcome") if index is not None else None
+    try:
+        return Outcome(**told) if isinstance(told, dict) else None
+    except TypeError:  # not one of ours
+        return None
 
 
 def replaceable(vcon: Vcon, index: int) -> bool:
@@ -134,16 +169,16 @@ def replaceable(vcon: Vcon, index: int) -> bool:
     return vcon.sealed is None or index >= vcon.sealed.get("attachments", 0)
 
 
-def put_row(vcon: Vcon, row: Row, projection: Projection) -> bool:
-    """Let the vCon carry this row: in place of the projection's earlier one, else as a new attachment. False, and
-    nothing changed, when it carries the same row already."""
-    attachment = as_attachment(row, projection)
+def put_rows(vcon: Vcon, rows: RowSet, projection: Projection, outcome: Outcome) -> bool:
+    """Let the vCon carry these rows: in place of the projection's earlier ones, else as a new attachment. False, and
+    nothing changed, when it carries the same rows already."""
+    attachment = as_attachment(rows, projection, outcome)
     index = _own_index(vcon, projection.name)
-    # Compared whole: an attachment that came with a posted vCon may have the right hash and another row.
+    # Compared whole: an attachment that came with a posted vCon may have the right hash and other rows.
     if index is not None and _body(vcon.attachments[index]) == attachment["body"]:
         return False
     agent = party_index(vcon, "agent")
-    if agent is not None:  # never party 0 for want of a better one: that would pin the row on the first caller
+    if agent is not None:  # never party 0 for want of a better one: that would pin the rows on the first caller
         attachment["party"] = agent
     if vcon.dialog:
         attachment["dialog"] = 0
@@ -152,3 +187,16 @@ def put_row(vcon: Vcon, row: Row, projection: Projection) -> bool:
     else:
         vcon.put("attachments", attachment, index)
     return True
+
+
+def withdraw_rows(vcon: Vcon, projection: str) -> None:
+    """Empty the projection's attachments in place: indexes are positions, so nothing is ever removed. One that was
+    signed stays as it is, and an empty one follows it."""
+    for index, attachment in list(vcon.attachments_for(PURPOSE)):
+        body = attachment.get("body")
+        if isinstance(body, dict) and body.get("projection") == projection and body.get("hash"):
+            emptied = {**attachment, "body": {**body, "hash": "", "rows": []}}
+            if replaceable(vcon, index):
+                vcon.put("attachments", emptied, index)
+            elif find_rows(vcon, projection) is not None:
+                vcon.append("attachments", emptied)
