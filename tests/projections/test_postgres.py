@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +14,11 @@ from sqlalchemy import Engine, create_engine, text
 
 from tests.projections.examples import DONE, call, projection
 from tests.support import free_port
-from vcon_platform.projections.destination import destination_kind, destination_kinds
+from vcon_platform.projections.destination import Written, destination_kind, destination_kinds
 from vcon_platform.projections.errors import DestinationError, DestinationUnavailable, SchemaConflict
+from vcon_platform.projections.model import Projection
 from vcon_platform.projections.postgres import PostgresDestination
-from vcon_platform.projections.rows import Row, build_row
+from vcon_platform.projections.rows import RowSet, build_rows
 from vcon_platform.vcon.uuids import new_uuid
 
 DAY = "2026-03-02"
@@ -46,8 +47,30 @@ def run(engine: Engine, statement: str) -> None:
         connection.execute(text(statement))
 
 
-def row(uuid: str | None = None, day: str = DAY, digest: str = "0" * 16, **values: Any) -> Row:
-    return Row(uuid=uuid or new_uuid(), day=day, values=values, hash=digest)
+def row(uuid: str | None = None, day: str = DAY, **values: Any) -> RowSet:
+    """A set of one row."""
+    return RowSet(uuid=uuid or new_uuid(), day=day, rows=(values,), hash=digest("0"))
+
+
+def digest(of: str, rows: int = 1) -> str:
+    return f"{'0' * 12}-{of * 16}-{rows}"
+
+
+def changed(one: RowSet, *rows: dict[str, Any]) -> RowSet:
+    """The same conversation with these rows."""
+    return replace(one, rows=rows, hash=digest("1", len(rows)))
+
+
+def write(
+    destination: PostgresDestination, declared: Projection, sets: Sequence[RowSet], days: Sequence[str] = (DAY,)
+) -> Written:
+    with destination.session(declared, days) as session:
+        return session.write(sets)
+
+
+def delete(destination: PostgresDestination, uuids: Sequence[str], days: Sequence[str] = (DAY,)) -> list[str]:
+    with destination.session(projection(), days) as session:
+        return session.delete(uuids)
 
 
 def one_of_each_type() -> Any:
@@ -62,9 +85,9 @@ def test_postgres_is_found_by_its_entry_point() -> None:
 
 def test_a_conversations_row_lands_with_types_and_bookkeeping(destination: PostgresDestination, engine: Engine) -> None:
     vcon = call()
-    built = build_row(projection(), vcon, DONE)
+    built = build_rows(projection(), vcon, DONE)
     destination.ensure(projection())
-    assert destination.write(projection(), [built]).changed == (vcon.uuid,)
+    assert write(destination, projection(), [built]).changed == (vcon.uuid,)
     (found,) = select(
         engine,
         "SELECT uuid, created_at = '2026-03-02 01:30+00', customer, seconds, _day::text, _row_hash, "
@@ -88,7 +111,7 @@ def test_every_type_takes_its_values_and_null(destination: PostgresDestination, 
         "a_date": "2026-01-01",
         "a_jsonb": {"a": [1, None]},
     }
-    assert not destination.write(declared, [row("a", **values), row("b")]).rejected
+    assert not write(destination, declared, [row("a", **values), row("b")]).rejected
     ((numeric, json, nulls),) = select(
         engine,
         "SELECT a.a_numeric::text, a.a_jsonb, num_nulls(b.a_text, b.a_integer, b.a_bigint, b.a_numeric, b.a_boolean, "
@@ -126,9 +149,9 @@ HOSTILE = [
 def test_hostile_text_stays_exactly_that_text(destination: PostgresDestination, engine: Engine) -> None:
     destination.ensure(projection())
     rows = [row(customer=hostile) for hostile in HOSTILE]
-    destination.write(projection(), rows)
+    write(destination, projection(), rows)
     landed = dict(select(engine, "SELECT uuid, customer FROM calls"))
-    assert landed == {one.uuid: one.values["customer"] for one in rows}
+    assert landed == {one.uuid: one.rows[0]["customer"] for one in rows}
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -136,7 +159,7 @@ def test_hostile_text_stays_exactly_that_text(destination: PostgresDestination, 
 def test_any_text_comes_back_but_for_nul(destination: PostgresDestination, engine: Engine, texts: list[str]) -> None:
     destination.ensure(projection())
     rows = [row(customer=one) for one in texts]
-    assert destination.write(projection(), rows).rejected == ()
+    assert write(destination, projection(), rows).rejected == ()
     landed = dict(select(engine, "SELECT uuid, customer FROM calls"))
     assert [landed[one.uuid] for one in rows] == [one.replace("\0", "") for one in texts]
 
@@ -144,7 +167,7 @@ def test_any_text_comes_back_but_for_nul(destination: PostgresDestination, engin
 def test_a_row_that_does_not_fit_is_named_and_its_neighbours_land(destination: PostgresDestination) -> None:
     destination.ensure(projection())
     good, bad, worse = row(seconds=1), row(seconds="=1+1 secret"), row(created_at="Tuesday")
-    written = destination.write(projection(), [good, bad, worse])
+    written = write(destination, projection(), [good, bad, worse])
     assert written.changed == (good.uuid,)
     assert [(one.uuid, one.column) for one in written.rejected] == [(bad.uuid, "seconds"), (worse.uuid, "created_at")]
     assert "secret" not in repr(written)
@@ -153,8 +176,8 @@ def test_a_row_that_does_not_fit_is_named_and_its_neighbours_land(destination: P
 def test_what_stood_there_before_a_rejected_row_is_removed(destination: PostgresDestination) -> None:
     destination.ensure(projection())
     first = row(seconds=1)
-    destination.write(projection(), [first])
-    destination.write(projection(), [replace(first, values={"seconds": "many"}, hash="1" * 16)])
+    write(destination, projection(), [first])
+    write(destination, projection(), [changed(first, {"seconds": "many"})])
     assert destination.count(projection()) == {}
 
 
@@ -165,7 +188,7 @@ def test_a_row_that_only_the_table_refuses_is_found_among_hundreds(
     destination.ensure(projection())
     run(engine, "ALTER TABLE calls ADD CHECK (customer <> 'refused')")
     rows = [row(customer="refused" if n in (17, 18, 240) else "fine") for n in range(300)]
-    written = destination.write(projection(), rows)
+    written = write(destination, projection(), rows)
     assert len(written.changed) == 297
     assert {one.uuid for one in written.rejected} == {rows[n].uuid for n in (17, 18, 240)}
     assert written.rejected[0].reason == "refused by the table: check violation"
@@ -174,34 +197,34 @@ def test_a_row_that_only_the_table_refuses_is_found_among_hundreds(
 def test_writing_the_same_rows_again_changes_nothing(destination: PostgresDestination) -> None:
     destination.ensure(projection())
     rows = [row(seconds=n) for n in range(10)]
-    assert len(destination.write(projection(), rows).changed) == 10
-    assert destination.write(projection(), rows).changed == ()
-    assert destination.write(projection(), []).changed == ()
+    assert len(write(destination, projection(), rows).changed) == 10
+    assert write(destination, projection(), rows).changed == ()
+    assert write(destination, projection(), []).changed == ()
 
 
 def test_of_two_rows_of_one_conversation_the_later_counts(destination: PostgresDestination, engine: Engine) -> None:
     destination.ensure(projection())
     first = row(seconds=1)
-    destination.write(projection(), [first, replace(first, values={"seconds": 2}, hash="1" * 16)])
+    write(destination, projection(), [first, changed(first, {"seconds": 2})])
     assert select(engine, "SELECT seconds::int FROM calls") == [(2,)]
 
 
-def test_a_row_moves_with_its_day_and_a_delete_for_the_old_day_leaves_it_alone(
+def test_a_row_moves_with_its_day_and_a_delete_on_the_old_day_leaves_it_alone(
     destination: PostgresDestination,
 ) -> None:
     destination.ensure(projection())
     first = row()
-    destination.write(projection(), [first])
-    destination.write(projection(), [replace(first, day="2026-03-03", hash="1" * 16)])
+    write(destination, projection(), [first])
+    write(destination, projection(), [replace(first, day="2026-03-03", hash=digest("1"))])
     assert destination.count(projection()) == {"2026-03-03": 1}
-    assert destination.delete(projection(), [first.uuid], [DAY]) == []
-    assert destination.delete(projection(), [first.uuid]) == [first.uuid]
+    assert delete(destination, [first.uuid]) == []
+    assert destination.erase(projection(), [first.uuid]) == [first.uuid]
 
 
 def test_the_uuid_is_the_rows_own_whatever_its_values_say(destination: PostgresDestination, engine: Engine) -> None:
     destination.ensure(projection())
     mine = row(uuid="mine")
-    destination.write(projection(), [replace(mine, values={"uuid": "somebody else's"})])
+    write(destination, projection(), [changed(mine, {"uuid": "somebody else's"})])
     assert select(engine, "SELECT uuid FROM calls") == [("mine",)]
 
 
@@ -209,10 +232,10 @@ def test_a_wider_key_leaves_no_row_under_the_old_key_behind(destination: Postgre
     declared = projection(key=["uuid", "customer"])
     destination.ensure(declared)
     first = row(customer="Ada")
-    destination.write(declared, [first])
-    destination.write(declared, [replace(first, values={"customer": "Eve"}, hash="1" * 16)])
+    write(destination, declared, [first])
+    write(destination, declared, [changed(first, {"customer": "Eve"})])
     assert select(engine, "SELECT customer FROM calls") == [("Eve",)]
-    (rejected,) = destination.write(declared, [row()]).rejected
+    (rejected,) = write(destination, declared, [row()]).rejected
     assert rejected.column == "customer"
 
 
@@ -246,9 +269,9 @@ def test_tables_and_columns_carry_the_declared_descriptions(destination: Postgre
 def test_a_new_column_is_added_to_the_table_that_is_there(destination: PostgresDestination, engine: Engine) -> None:
     narrow, wide = projection(columns=[UUID]), projection()
     destination.ensure(narrow)
-    destination.write(narrow, [row("old")])
+    write(destination, narrow, [row("old")])
     destination.ensure(wide)
-    destination.write(wide, [row("new", seconds=5)])
+    write(destination, wide, [row("new", seconds=5)])
     assert select(engine, "SELECT uuid, seconds::int FROM calls ORDER BY uuid") == [("new", 5), ("old", None)]
 
 
@@ -284,10 +307,10 @@ def test_a_column_that_was_dropped_as_advised_is_no_conflict_any_more(
 def test_the_users_own_columns_are_left_alone(destination: PostgresDestination, engine: Engine) -> None:
     destination.ensure(projection())
     first = row(seconds=1)
-    destination.write(projection(), [first])
+    write(destination, projection(), [first])
     run(engine, "ALTER TABLE calls ADD COLUMN remark text DEFAULT 'mine'")
     destination.ensure(projection())
-    destination.write(projection(), [replace(first, values={"seconds": 2}, hash="1" * 16), row()])
+    write(destination, projection(), [changed(first, {"seconds": 2}), row()])
     assert select(engine, "SELECT DISTINCT remark FROM calls") == [("mine",)]
 
 
@@ -316,7 +339,7 @@ def test_a_schema_is_created_when_it_is_missing_and_long_and_reserved_names_work
     )
     for _ in range(2):
         destination.ensure(declared)
-    destination.write(declared, [row("a", select="from")])
+    write(destination, declared, [row("a", select="from")])
     assert select(engine, 'SELECT "select" FROM "order"."user"') == [("from",)]
 
 
@@ -354,7 +377,7 @@ def test_writers_of_the_same_rows_at_once_do_not_harm_each_other(
             mine = PostgresDestination(postgres_url)
             together.wait()
             for _ in range(3):
-                mine.write(projection(), rows[::-1] if turned else rows)
+                write(mine, projection(), rows[::-1] if turned else rows)
         except Exception as error:
             failures.append(error)
 
@@ -370,9 +393,9 @@ def test_writers_of_the_same_rows_at_once_do_not_harm_each_other(
 def test_a_table_that_was_never_made_holds_nothing_and_takes_nothing(destination: PostgresDestination) -> None:
     assert destination.held(projection(), [DAY]) == {}
     assert destination.count(projection()) == {}
-    assert destination.delete(projection(), ["a"]) == []
+    assert destination.erase(projection(), ["a"]) == []
     with pytest.raises(DestinationError, match="undefined table"):
-        destination.write(projection(), [row()])
+        write(destination, projection(), [row()])
 
 
 def test_an_answering_postgres_that_forbids_it_is_not_called_unavailable(engine: Engine, postgres_url: str) -> None:
@@ -405,5 +428,5 @@ def test_after_a_cut_connection_the_next_call_works_again(
     )
     other.dispose()
     with pytest.raises(DestinationUnavailable, match="nothing was changed"):
-        destination.write(projection(), [row()])
-    assert destination.write(projection(), [row()]).changed
+        write(destination, projection(), [row()])
+    assert write(destination, projection(), [row()]).changed
