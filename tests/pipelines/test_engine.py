@@ -251,7 +251,7 @@ def test_a_conversation_projection_has_a_row_whatever_the_verdict(redis_client: 
     uuids = stored(work, "x", "drop", "permanent")
     _run(work, definition("judge"))
     assert set(RowIndex(redis_client).rows("calls", ["2026-11-02"])) == set(uuids)
-    verdicts = [body["row"]["verdict"] for _, [body] in work.documents.attachment_bodies(uuids, "projection")]
+    verdicts = [body["rows"][0]["verdict"] for _, [body] in work.documents.attachment_bodies(uuids, "projection")]
     assert verdicts == ["done", "filtered", "failed"]
 
 

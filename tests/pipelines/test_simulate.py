@@ -144,7 +144,7 @@ def test_options_come_from_parameters(simulator: Simulator) -> None:
 def test_the_row_of_the_verdict_is_told(simulator: Simulator) -> None:
     told = simulator.run(definition("judge"), _vcon(subject="drop", parties=[], dialog=[], attachments=[]))
     [rows] = told.rows
-    assert rows.edits[0].after["body"]["row"]["verdict"] == "filtered"
+    assert rows.edits[0].after["body"]["rows"][0]["verdict"] == "filtered"
 
 
 def test_time_limits_do_not_apply(simulator: Simulator) -> None:

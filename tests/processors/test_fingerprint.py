@@ -23,7 +23,7 @@ CALL = document(dialog=[{"type": "recording", "body": encode_base64url(SOUND), "
         {"dialog": [{"type": "recording", "url": f"vcon-media:{TOKEN}", "content_hash": TOKEN}]},
         {"dialog": [{"type": "recording", "content_hash": TOKEN}]},
         {"analysis": [{"type": "scitt_receipt", "body": {}}]},
-        {"attachments": [{"purpose": "projection", "body": {"row": 1}}]},
+        {"attachments": [{"purpose": "projection", "body": {"rows": [{}]}}]},
         {"updated_at": "2026-09-02T00:00:00Z", "analysis": [], "attachments": None},
     ],
     ids=["beside", "taken out", "receipt", "row", "empty"],

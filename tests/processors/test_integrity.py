@@ -327,7 +327,7 @@ def test_what_was_added_after_signing_is_not_lost_by_encrypting() -> None:
 
 def test_rows_are_withdrawn_of_what_nobody_can_read_any_more() -> None:
     io = call()
-    body = {"projection": "calls", "day": "2026-09-01", "hash": "0" * 16, "row": {}}
+    body = {"projection": "calls", "day": "2026-09-01", "hash": "0" * 12 + "-" + "0" * 16 + "-1", "rows": [{}]}
     io.vcon.append("attachments", {"purpose": "projection", "encoding": "json", "body": body})
     run(Encrypt, run(Sign, io, **SIGNING), **FOR_READER)
     assert io.vcon.envelope is not None

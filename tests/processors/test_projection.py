@@ -45,8 +45,8 @@ def test_the_row_is_written_into_the_vcon() -> None:
     io = run(call())
     row = find_rows(io.vcon, "recalls")
     assert row is not None
-    assert row.values["transcript"] == "About the recall."
-    assert row.values["pipeline"] == "recall"
+    assert row.rows[0]["transcript"] == "About the recall."
+    assert row.rows[0]["pipeline"] == "recall"
 
 
 def test_doing_it_again_changes_nothing() -> None:

@@ -94,7 +94,7 @@ def test_nothing_new_comes_in_before_everything_is_back(store: DocumentStore, re
 def test_rows_that_pipelines_wrote_come_back_and_land_again(store: DocumentStore, redis_client: Redis) -> None:
     uuid = _create(store)
     vcon = store.read_one(uuid)
-    row = {"projection": "calls", "day": "2026-11-02", "hash": "0123456789abcdef", "row": {}}
+    row = {"projection": "calls", "day": "2026-11-02", "hash": "0123456789ab-0123456789abcdef-1", "rows": [{}]}
     vcon.append("attachments", {"purpose": "projection", "body": row})
     list(store.commit([Commit(vcon, rows=[RowMark("calls", "2026-11-02", uuid, row["hash"])])]))  # type: ignore[arg-type]
     redis_client.flushall()
@@ -105,7 +105,7 @@ def test_rows_that_pipelines_wrote_come_back_and_land_again(store: DocumentStore
 
 
 def test_rows_that_somebody_posted_are_no_rows(store: DocumentStore, redis_client: Redis) -> None:
-    row = {"projection": "calls", "day": "2026-11-02", "hash": "0123456789abcdef", "row": {}}
+    row = {"projection": "calls", "day": "2026-11-02", "hash": "0123456789ab-0123456789abcdef-1", "rows": [{}]}
     vcon = Vcon({**_vcon().data, "attachments": [{"purpose": "projection", "body": row}]})
     list(store.create([NewVcon(vcon)]))
     redis_client.flushall()

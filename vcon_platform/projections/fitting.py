@@ -1,0 +1,75 @@
+"""Whole rows as a destination takes them: every value fitted to its column's type, and what cannot land told apart.
+
+Belongs here: what all destinations reject alike. Not here: one value (``values.py``), and how a destination writes.
+
+A row that cannot land is rejected for itself: its neighbours land, also those of the same conversation. The
+conversation then stands there incomplete, which the destination says by the number of rows in the set's hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from vcon_platform.projections.destination import Rejected
+from vcon_platform.projections.model import Projection
+from vcon_platform.projections.rows import RowSet
+from vcon_platform.projections.values import ColumnType, Misfit
+
+
+@dataclass(frozen=True, slots=True)
+class FittedRow[T]:
+    """A row that can land: its values in the order of ``projection.columns``, and the day and hash of its set."""
+
+    uuid: str
+    day: str
+    hash: str
+    values: tuple[T | None, ...]
+
+
+def fitted[T](
+    projection: Projection, sets: Sequence[RowSet], value: Callable[[Any, ColumnType], T | None]
+) -> tuple[list[FittedRow[T]], list[Rejected]]:
+    """The rows of these sets, and those that do not fit. ``value`` is :func:`~.values.fit` or
+    :func:`~.values.python_value`, or calls one of them.
+
+    Rejected are a value that is a Misfit, nothing where the key or ``required`` asks for something, and the later of
+    two rows of one conversation with the same key. The uuid is the set's, whatever its values say: whoever can post a
+    vCon must not be able to write over another conversation's rows. Of two sets of one uuid the later counts.
+    """
+    columns = [(column.name, column.type, column.source == "uuid") for column in projection.columns]
+    names = [column.name for column in projection.columns]
+    keys = [names.index(name) for name in projection.key]
+    needed = frozenset(keys)
+    rows: list[FittedRow[T]] = []
+    rejected: list[Rejected] = []
+    for each in {each.uuid: each for each in sets}.values():
+        seen: set[Any] = set()
+        for row in each.rows:
+            values: list[T | None] = []
+            for place, (name, column_type, is_uuid) in enumerate(columns):
+                try:
+                    fit = value(each.uuid if is_uuid else row.get(name), column_type)
+                except Misfit as misfit:
+                    rejected.append(Rejected(each.uuid, name, str(misfit)))
+                    break
+                if fit is None and place in needed:
+                    rejected.append(Rejected(each.uuid, name, "empty, and part of the key"))
+                    break
+                values.append(fit)
+            else:
+                key = tuple(_comparable(values[place], columns[place][1]) for place in keys)
+                if key in seen:
+                    told = next((name for name in projection.key if name != projection.uuid_column), None)
+                    rejected.append(Rejected(each.uuid, told or projection.uuid_column, "is there twice in the key"))
+                    continue
+                seen.add(key)
+                rows.append(FittedRow(each.uuid, each.day, each.hash, tuple(values)))
+    return rows, rejected
+
+
+def _comparable(value: Any, column_type: ColumnType) -> Any:
+    """What is equal where the database says so: 1 and 1.00 are one key, also as texts."""
+    return Decimal(str(value)) if column_type == "numeric" else str(value)
