@@ -53,6 +53,15 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One change that would make what holds the rows what the declaration says. ``refused`` is empty for one that
+    :meth:`Destination.ensure` makes by itself; else it says why not, and the statement is for a person to run."""
+
+    statement: str
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Connections:
     """What the platform itself is connected to, for destinations that need it; each opens when it is first asked for.
     Everything else a destination connects to by its own options (addresses, and ``env:`` references of secrets)."""
@@ -129,6 +138,10 @@ class Destination(ABC):
     @abstractmethod
     def ensure(self, projection: Projection) -> None:
         """Create or widen what holds the rows. Raises :class:`SchemaConflict` rather than lose data."""
+
+    def plan(self, projection: Projection) -> list[Step]:  # noqa: ARG002 - for kinds that have a schema
+        """What :meth:`ensure` would change now, and what it would refuse to. Changes nothing."""
+        return []
 
     @abstractmethod
     def held(self, projection: Projection, days: Sequence[str]) -> dict[str, str]:
