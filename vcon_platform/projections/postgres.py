@@ -2,74 +2,106 @@
 
 Belongs here: getting rows in and out. Not here: the tables themselves (``postgres_schema.py``).
 
-Rows come in by COPY into a temporary table and from there by ``INSERT ... ON CONFLICT DO UPDATE`` (not MERGE, which
-PG 13 and 14 lack, and which may fail when two writers bring the same key). A session is one transaction. A row that the
-table refuses for reasons of its own (a constraint or trigger that the users added) is found by halving the batch
-inside that transaction; its neighbours land.
+A session is one transaction. Rows of conversations that the table does not know come in by COPY, straight into the
+table: nearly all of a backfill, and as quick as rows get in. Those of conversations that stand there come by COPY into
+a temporary table and from there by ``INSERT ... ON CONFLICT DO UPDATE`` (not MERGE, which PG 13 and 14 lack, and which
+may fail when two writers bring the same key). A row that the table refuses for reasons of its own (a constraint or
+trigger that the users added) is found by halving the batch inside that transaction; its neighbours land.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import date
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import psycopg2
 import psycopg2.extensions
 from psycopg2 import errorcodes, sql
 from pydantic import BaseModel
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from vcon_platform.projections.destination import Connections, Destination, Rejected, Session, Written
-from vcon_platform.projections.errors import DestinationError, DestinationUnavailable
+from vcon_platform.projections.destination import Connections, Destination, Session, Step, Written
+from vcon_platform.projections.errors import DestinationError, DestinationUnavailable, ProjectionInvalid
+from vcon_platform.projections.explain import choose
+from vcon_platform.projections.fitting import fitted
 from vcon_platform.projections.model import Projection
-from vcon_platform.projections.postgres_schema import Cursor, PostgresOptions, Table, ensure_table
-from vcon_platform.projections.values import Misfit, fit
+from vcon_platform.projections.postgres_options import PostgresOptions, options_of
+from vcon_platform.projections.postgres_rows import (
+    Line,
+    by_uuid,
+    columns_of,
+    copied,
+    delete,
+    delete_others,
+    land_lines,
+    line_of,
+    name_of,
+    names_of,
+    standing,
+)
+from vcon_platform.projections.postgres_schema import BOOKKEEPING, Cursor, Table, ensure_table, planned
+from vcon_platform.projections.values import fit
+from vcon_platform.references import value_of, variable_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from vcon_platform.projections.rows import RowSet
 
-_ROW_FAULTS = ("22", "23", "54", "P0")  # data, integrity, a limit of the program, raised by a trigger
 _COME_BACK = ("08", "40", "53", "55", "57")  # connection, rolled back, resources, lock not available, operator
 _NO_TABLE = (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME)
-_COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
 class TableMissing(DestinationError):
     """The projection's table was never created: it holds nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """A row as one line of COPY's text format."""
-
-    uuid: str
-    line: str
-
-
 class PostgresDestination(Destination):
-    """Rows in Postgres tables (13 and later). Give it an engine, or a URL to make one of."""
+    """Rows in Postgres tables (13 and later). Give it an engine, or a URL to make one of; ``source`` is the setting
+    that the address came from, for messages."""
 
     kind: ClassVar[str] = "postgres"
+    title: ClassVar[str] = "Postgres"
     options: ClassVar[type[BaseModel]] = PostgresOptions
 
-    def __init__(self, engine: Engine | str) -> None:
+    def __init__(self, engine: Engine | str, source: str = "POSTGRES_URL") -> None:
         self._engine = engine if isinstance(engine, Engine) else create_engine(engine, pool_pre_ping=True)
+        self._source = source
 
     @classmethod
-    def connect(cls, projection: Projection, connections: Connections) -> Self:  # noqa: ARG003 - all share one server
-        return cls(connections.postgres())
+    def connect(cls, projection: Projection, connections: Connections) -> Self:
+        reference = options_of(projection).url
+        if not reference:
+            return cls(connections.postgres())
+        name = str(variable_of(reference))
+        return cls(create_engine(_address(projection, reference), pool_pre_ping=True, pool_size=2), name)
+
+    @classmethod
+    def check(cls, projection: Projection) -> None:
+        super().check(projection)
+        names = [*(column.name for column in projection.columns), *BOOKKEEPING]
+        faults = [
+            f"/destinations/{place}/postgres/indexes/{index}/{at} {choose(name, names, 'a column')}"
+            for place, ref in enumerate(projection.destinations)
+            if ref.kind == cls.kind
+            for index, columns in enumerate(options_of(projection).indexes)
+            for at, name in enumerate(columns)
+            if name not in names
+        ]
+        if faults:
+            raise ProjectionInvalid(f"projection {projection.name}", faults)
 
     @classmethod
     def target(cls, projection: Projection) -> str:
-        return str(Table.of(projection))
+        elsewhere = variable_of(options_of(projection).url)
+        return f"{Table.of(projection)}{f' at {elsewhere}' if elsewhere else ''}"
+
+    def plan(self, projection: Projection) -> list[Step]:
+        with self._transaction(projection) as cursor:
+            return planned(cursor, projection)
 
     def ensure(self, projection: Projection) -> None:
         with self._transaction(projection) as cursor:
@@ -94,7 +126,7 @@ class PostgresDestination(Destination):
     def erase(self, projection: Projection, uuids: Sequence[str]) -> list[str]:
         try:
             with self._transaction(projection) as cursor:
-                return _delete(cursor, projection, uuids, None)
+                return delete(cursor, projection, uuids, None)
         except TableMissing:
             return []
 
@@ -117,13 +149,16 @@ class PostgresDestination(Destination):
         except (DBAPIError, psycopg2.OperationalError):
             raise DestinationUnavailable(
                 f"projection {projection.name}: Postgres cannot be reached. Is it running ('vcon-platform status'), "
-                "and is POSTGRES_URL right? The rows follow when it is back"
+                f"and is {self._source} right? The rows follow when it is back"
             ) from None
+        role = options_of(projection).role
         try:
             connection = cast("psycopg2.extensions.connection", pooled.driver_connection)
             if connection.encoding != "UTF8":  # a database of the user's own may talk Latin-1 by default
                 connection.set_client_encoding("UTF8")
             with connection.cursor() as cursor:
+                if role:
+                    cursor.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
                 yield cast("Cursor", cursor)
             connection.commit()
         except psycopg2.Error as error:
@@ -131,7 +166,7 @@ class PostgresDestination(Destination):
                 pooled.invalidate()
             else:
                 pooled.rollback()
-            raise _explained(projection, error) from None
+            raise _explained(projection, error, self._source) from None
         except BaseException:
             pooled.rollback()
             raise
@@ -151,16 +186,7 @@ class _PostgresSession(Session):
 
     def __enter__(self) -> Self:
         self._cursor = self._transaction.__enter__()
-        try:
-            for name, columns in (("vcon_stage", _columns(self._projection)), ("vcon_kept", self._projection.key)):
-                self._cursor.execute(
-                    sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
-                        sql.Identifier(name), _names(columns), Table.of(self._projection).quoted
-                    )
-                )
-        except BaseException as error:
-            self._transaction.__exit__(type(error), error, error.__traceback__)
-            raise
+        self._staged = False
         return self
 
     def __exit__(
@@ -169,135 +195,71 @@ class _PostgresSession(Session):
         self._transaction.__exit__(kind, error, trace)
 
     def write(self, sets: Sequence[RowSet]) -> Written:
-        fitted: list[_Fitted] = []
-        rejected: list[Rejected] = []
-        last = {each.uuid: each for each in sets}
-        for each in last.values():
-            for row in each.rows:
-                line = _line(self._projection, each, row)
-                if isinstance(line, Rejected):
-                    rejected.append(line)
-                else:
-                    fitted.append(_Fitted(each.uuid, line))
-        self._cursor.execute("TRUNCATE pg_temp.vcon_kept")
-        changed = set(_land(self._cursor, self._projection, fitted, rejected)) if fitted else set()
-        changed.update(_delete_others(self._cursor, self._projection, list(last)))
-        return Written(changed=tuple(uuid for uuid in last if uuid in changed), rejected=tuple(rejected))
+        uuids = list({each.uuid: each for each in sets})
+        if not uuids:
+            return Written(())
+        rows, rejected = fitted(self._projection, sets, fit)
+        lines = [Line(row.uuid, line_of((*row.values, row.day, row.hash))) for row in sorted(rows, key=by_uuid)]
+        stand = standing(self._cursor, self._projection, uuids)
+        fresh = [line for line in lines if line.uuid not in stand]
+        known = [line for line in lines if line.uuid in stand]
+        changed: set[str] = set()
+        if fresh and copied(self._cursor, self._projection, fresh):
+            changed.update(line.uuid for line in fresh)
+        elif fresh:  # another writer may have been quicker
+            known, stand = lines, set(uuids)
+        if known or stand:
+            self._stage()
+            changed.update(land_lines(self._cursor, self._projection, known, rejected) if known else ())
+            changed.update(delete_others(self._cursor, self._projection, sorted(stand)))
+        return Written(changed=tuple(uuid for uuid in uuids if uuid in changed), rejected=tuple(rejected))
+
+    def _stage(self) -> None:
+        """The temporary tables, empty."""
+        if self._staged:
+            self._cursor.execute("TRUNCATE pg_temp.vcon_kept")
+            return
+        for name, columns in (("vcon_stage", columns_of(self._projection)), ("vcon_kept", self._projection.key)):
+            self._cursor.execute(
+                sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
+                    sql.Identifier(name), names_of(columns), Table.of(self._projection).quoted
+                )
+            )
+        self._staged = True
 
     def delete(self, uuids: Sequence[str]) -> list[str]:
-        return _delete(self._cursor, self._projection, uuids, self._days)
+        return delete(self._cursor, self._projection, uuids, self._days)
 
 
-def _name_of(code: str) -> str:
-    """Postgres' own name of an SQLSTATE: unlike the message, it quotes no value."""
-    try:
-        return errorcodes.lookup(code).lower().replace("_", " ")
-    except KeyError:
-        return f"SQLSTATE {code}" if code else "no answer"
-
-
-def _explained(projection: Projection, error: psycopg2.Error) -> DestinationError:
+def _explained(projection: Projection, error: psycopg2.Error, source: str) -> DestinationError:
     """The database's error without its text, which may quote the values of a row."""
     code = error.pgcode or ""
-    place = f"projection {projection.name}, table {Table.of(projection)}: Postgres says '{_name_of(code)}'"
+    place = f"projection {projection.name}, table {Table.of(projection)}: Postgres says '{name_of(code)}'"
     if code in _NO_TABLE:
         return TableMissing(f"{place}; call ensure() first")
     if not code or code[:2] in _COME_BACK:
         return DestinationUnavailable(f"{place}; nothing was changed, the rows follow at the next try")
-    return DestinationError(f"{place}; check the table and the rights of the role in POSTGRES_URL")
+    if code == errorcodes.FEATURE_NOT_SUPPORTED:  # what ALTER TYPE says when a view shows the column
+        return DestinationError(
+            f"{place}; is a column that is to be widened used by a view? 'vcon-platform projections plan "
+            f"{projection.name}' shows the statement: drop the view, land, and make it again"
+        )
+    if code == errorcodes.UNDEFINED_OBJECT:
+        return DestinationError(f"{place}; is there a role of each name in the options 'role' and 'grants'?")
+    return DestinationError(f"{place}; check the table and the rights of the role in {source}")
 
 
-def _columns(projection: Projection) -> list[str]:
-    return [*(column.name for column in projection.columns), "_day", "_row_hash"]
-
-
-def _names(names: Sequence[str]) -> sql.Composed:
-    return sql.SQL(", ").join(map(sql.Identifier, names))
-
-
-def _line(projection: Projection, each: RowSet, row: Mapping[str, Any]) -> str | Rejected:
-    cells: list[str | None] = []
-    for column in projection.columns:
-        # The uuid is the set's, whatever its values say: see rows_from_attachment.
-        value = each.uuid if column.source == "uuid" else row.get(column.name)
-        try:
-            cell = fit(value, column.type)
-        except Misfit as misfit:
-            return Rejected(each.uuid, column.name, str(misfit))
-        if cell is None and column.name in projection.key:
-            return Rejected(each.uuid, column.name, "empty, and part of the key")
-        cells.append(cell)
-    cells += (each.day, each.hash)
-    return "\t".join("\\N" if cell is None else cell.translate(_COPY_ESCAPES) for cell in cells) + "\n"
-
-
-def _land(cursor: Cursor, projection: Projection, rows: Sequence[_Fitted], rejected: list[Rejected]) -> Iterator[str]:
-    """Upsert these rows and give the uuids that changed; what the table refuses goes to ``rejected``."""
-    cursor.execute("SAVEPOINT vcon_land")
+def _address(projection: Projection, reference: str) -> str:
+    """The address that a reference stands for, with the driver named. It holds a password: no message quotes it."""
+    name, url = variable_of(reference), value_of(reference)
+    if url is None:
+        raise DestinationError(f"projection {projection.name}: {name} is not set; set it to the address of a Postgres")
+    scheme, _, rest = url.partition("://")
     try:
-        changed = _upsert(cursor, projection, rows)
-    except psycopg2.Error as error:
-        code = error.pgcode or ""
-        if code[:2] not in _ROW_FAULTS:
-            raise
-        cursor.execute("ROLLBACK TO SAVEPOINT vcon_land")
-        if len(rows) == 1:
-            reason = f"refused by the table: {_name_of(code)}"
-            rejected.append(Rejected(rows[0].uuid, error.diag.column_name, reason))
-            return
-        middle = len(rows) // 2
-        yield from _land(cursor, projection, rows[:middle], rejected)
-        yield from _land(cursor, projection, rows[middle:], rejected)
-    else:
-        cursor.execute("RELEASE SAVEPOINT vcon_land")
-        yield from changed
-
-
-def _upsert(cursor: Cursor, projection: Projection, rows: Sequence[_Fitted]) -> list[str]:
-    table, columns = Table.of(projection).quoted, _columns(projection)
-    uuid = sql.Identifier(projection.uuid_column)
-    cursor.execute("TRUNCATE pg_temp.vcon_stage")
-    cursor.copy_expert(
-        sql.SQL("COPY pg_temp.vcon_stage ({}) FROM STDIN").format(_names(columns)),
-        io.BytesIO("".join(row.line for row in rows).encode()),
-    )
-    changes = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in columns)
-    cursor.execute(
-        sql.SQL(
-            "INSERT INTO {table} AS t ({columns}) SELECT {columns} FROM pg_temp.vcon_stage ORDER BY {uuid} "
-            'ON CONFLICT ({key}) DO UPDATE SET {changes}, "_landed_at" = now() '
-            'WHERE t."_row_hash" IS DISTINCT FROM EXCLUDED."_row_hash" RETURNING t.{uuid}'
-        ).format(table=table, columns=_names(columns), key=_names(projection.key), changes=changes, uuid=uuid)
-    )
-    changed = [row[0] for row in cursor.fetchall()]
-    cursor.execute(
-        sql.SQL("INSERT INTO pg_temp.vcon_kept SELECT {} FROM pg_temp.vcon_stage").format(_names(projection.key))
-    )
-    return changed
-
-
-def _delete_others(cursor: Cursor, projection: Projection, uuids: Sequence[str]) -> list[str]:
-    """Remove the rows of these uuids that are not among those that landed: a part of the key, or how many rows a
-    conversation has, may have changed."""
-    same = sql.SQL(" AND ").join(sql.SQL("k.{0} = t.{0}").format(sql.Identifier(name)) for name in projection.key)
-    uuid = sql.Identifier(projection.uuid_column)
-    cursor.execute(
-        sql.SQL(
-            "DELETE FROM {table} t WHERE t.{uuid} = ANY(%s) "
-            "AND NOT EXISTS (SELECT 1 FROM pg_temp.vcon_kept k WHERE {same}) RETURNING t.{uuid}"
-        ).format(table=Table.of(projection).quoted, uuid=uuid, same=same),
-        (list(uuids),),
-    )
-    return [row[0] for row in cursor.fetchall()]
-
-
-def _delete(cursor: Cursor, projection: Projection, uuids: Sequence[str], days: Sequence[str] | None) -> list[str]:
-    uuid = sql.Identifier(projection.uuid_column)
-    cursor.execute(
-        sql.SQL(
-            "DELETE FROM {} WHERE {} = ANY(%(uuids)s) "
-            'AND (%(days)s IS NULL OR "_day" = ANY(%(days)s::date[])) RETURNING {}'
-        ).format(Table.of(projection).quoted, uuid, uuid),
-        {"uuids": list(uuids), "days": None if days is None else list(days)},
-    )
-    return list(dict.fromkeys(row[0] for row in cursor.fetchall()))
+        if scheme.partition("+")[0] not in ("postgres", "postgresql"):
+            raise ArgumentError
+        return make_url(f"postgresql+psycopg2://{rest}").render_as_string(hide_password=False)
+    except (ArgumentError, ValueError):
+        raise DestinationError(
+            f"projection {projection.name}: {name} must look like postgresql://user:password@host:port/database"
+        ) from None

@@ -1,11 +1,12 @@
 """The Postgres tables of projections: their names, their creation, and how they may grow.
 
-Belongs here: DDL and what a table must look like. Not here: rows (``postgres.py``).
+Belongs here: DDL and what a table must look like. Not here: rows (``postgres.py``), options (``postgres_options.py``).
 
-A declaration may add columns; everything else (another type, another key, a column taken away) is refused with the
-statement that would do it, because only a person can know whether the old values may go. So that a column taken out
-of the declaration can be told from one that the users added for themselves, the last line of the table's comment
-says which projection keeps the table and which columns it has declared.
+A declaration may add columns and indexes, and widen a type where every value stays what it is (:data:`WIDENINGS`);
+everything else (another type, another key, a column taken away) is refused with the statement that would do it, because
+only a person can know whether the old values may go. So that a column taken out of the declaration can be told from
+one that the users added for themselves, the last line of the table's comment says which projection keeps the table and
+which columns it has declared.
 
 Every name in these statements was matched against the allow-list of ``model.identifier`` and is quoted as well.
 """
@@ -13,17 +14,31 @@ Every name in these statements was matched against the allow-list of ``model.ide
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 from psycopg2 import sql
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from vcon_platform.projections.destination import Step
 from vcon_platform.projections.errors import DestinationError, SchemaConflict
-from vcon_platform.projections.model import Column, Identifier, Projection, identifier
+from vcon_platform.projections.model import Column, Projection
+from vcon_platform.projections.postgres_options import PostgresOptions, options_of
+from vcon_platform.projections.values import ColumnType
 
 BOOKKEEPING = ("_day", "_row_hash", "_landed_at")
-_TYPE_NAMES = {"timestamptz": "timestamp with time zone"}
+_TYPE_NAMES: dict[ColumnType, str] = {"timestamptz": "timestamp with time zone", "double": "double precision"}
+"""Where Postgres' own name of a type is another than ours."""
+_PLAIN = "{0}::{1}"
+WIDENINGS = {
+    ("integer", "bigint"): _PLAIN,
+    ("integer", "numeric"): _PLAIN,
+    ("integer", "double precision"): _PLAIN,
+    ("bigint", "numeric"): _PLAIN,
+    ("bigint[]", "numeric[]"): _PLAIN,
+    ("date", "timestamp with time zone"): "{0}::timestamp AT TIME ZONE 'UTC'",
+}
+"""From what to what a column is widened without asking, and how its values are converted: none is lost or changes."""
 _MARK = re.compile(r"^vcon-platform projection=(\S+) columns=(\S*)$", re.MULTILINE)
 
 
@@ -38,23 +53,6 @@ class Cursor(Protocol):
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None: ...
 
 
-def _schema(name: str) -> str:
-    if identifier(name) in ("ledger", "dagster", "information_schema") or name.startswith("pg_"):
-        raise ValueError(f"{name!r} is not for projections; choose another schema, such as public")
-    return name
-
-
-class PostgresOptions(BaseModel):
-    """Options of a projection's ``postgres`` destination."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    table: Identifier = Field(title="Table", description="The table's name. It is created when it is missing.")
-    schema_name: Annotated[str, AfterValidator(_schema)] = Field(
-        default="public", alias="schema", title="Schema", description="The schema. It is created when it is missing."
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Table:
     """A projection's table by name."""
@@ -64,7 +62,7 @@ class Table:
 
     @classmethod
     def of(cls, projection: Projection) -> Table:
-        options = PostgresOptions.model_validate(dict(projection.options_for("postgres")))
+        options = options_of(projection)
         return cls(options.schema_name, options.table)
 
     def __str__(self) -> str:
@@ -77,35 +75,69 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The table that is there: columns to types, primary key, projection and columns by its comment, comments."""
+    """The table that is there: columns to types, primary key, projection and columns by its comment, comments, the
+    columns of each index, and the roles that may read it."""
 
     columns: dict[str, str]
     key: list[str]
     mark: tuple[str, set[str]] | None
     comment: str | None
     comments: dict[str, str | None]
-    day_indexed: bool
+    indexes: list[list[str]]
+    unread: list[str]
+
+
+def sql_type(column_type: ColumnType) -> str:
+    """Postgres' name of a column type."""
+    return _TYPE_NAMES.get(column_type, column_type)
 
 
 def ensure_table(cursor: Cursor, projection: Projection) -> None:
-    """Create the projection's table or add its new columns. Belongs into a transaction; processes that do the same
-    at once wait for each other. Raises :class:`SchemaConflict`."""
+    """Create the projection's table, or add and widen its columns. Belongs into a transaction; processes that do the
+    same at once wait for each other. Raises :class:`SchemaConflict`."""
     table = Table.of(projection)
-    found = _find(cursor, table)
-    if found is None or _changes(projection, table, found):
-        cursor.execute("SET LOCAL lock_timeout = '15s'")  # a reader's long transaction must not hold up everything
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"vcon-platform:{table}",))
-        found = _find(cursor, table)  # it may have come into being while we waited
-        if found is None:
-            _create(cursor, projection, table)
-            found = _find(cursor, table)
-        if found is None:
-            raise DestinationError(f"table {table} was created and cannot be seen: check the role's rights")
-        for statement in _changes(projection, table, found):
+    found = _find(cursor, table, options_of(projection))
+    if found is not None and not _steps(projection, table, found):
+        return
+    cursor.execute("SET LOCAL lock_timeout = '15s'")  # a reader's long transaction must not hold up everything
+    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"vcon-platform:{table}",))
+    found = _find(cursor, table, options_of(projection))  # it may have come into being while we waited
+    if found is None:
+        for statement in _creation(cursor, projection, table):
             cursor.execute(statement)
+        found = _find(cursor, table, options_of(projection))
+    if found is None:
+        raise DestinationError(f"table {table} was created and cannot be seen: check the role's rights")
+    steps = _steps(projection, table, found)
+    refused = [step for step, _ in steps if step.refused]
+    if refused:
+        more = f" ({len(refused) - 1} more of this kind)" if len(refused) > 1 else ""
+        raise SchemaConflict(
+            f"{refused[0].refused}{more}. 'vcon-platform projections plan {projection.name}' shows all that differs"
+        )
+    for _, statement in steps:
+        cursor.execute(statement)
 
 
-def _find(cursor: Cursor, table: Table) -> _Found | None:
+def planned(cursor: Cursor, projection: Projection) -> list[Step]:
+    """What :func:`ensure_table` would do now, and what it refuses to do by itself. Changes nothing."""
+    table = Table.of(projection)
+    try:
+        found = _find(cursor, table, options_of(projection))
+    except SchemaConflict as conflict:
+        return [Step("", refused=str(conflict))]
+    if found is None:
+        return [Step(_text(cursor, statement)) for statement in _creation(cursor, projection, table)]
+    return [
+        step if step.refused else Step(_text(cursor, statement)) for step, statement in _steps(projection, table, found)
+    ]
+
+
+def _text(cursor: Cursor, statement: sql.Composable) -> str:
+    return str(statement.as_string(cursor))  # type: ignore[arg-type]  # a psycopg2 cursor, seen through the protocol
+
+
+def _find(cursor: Cursor, table: Table, options: PostgresOptions) -> _Found | None:
     cursor.execute(
         "SELECT c.oid, c.relkind::text, obj_description(c.oid, 'pg_class') FROM pg_class c "
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
@@ -124,96 +156,163 @@ def _find(cursor: Cursor, table: Table) -> _Found | None:
     )
     columns = cursor.fetchall()
     cursor.execute(
-        "SELECT i.indisprimary, a.attname FROM pg_index i, "
+        # A partial index serves only some queries, and one over expressions none of ours.
+        "SELECT i.indisprimary, array_agg(a.attname::text ORDER BY k.place) FROM pg_index i, "
         "unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place) JOIN pg_attribute a ON a.attnum = k.attnum "
-        "WHERE a.attrelid = %s AND i.indrelid = %s "
-        "AND (i.indisprimary OR k.place = 1) ORDER BY i.indexrelid, k.place",
+        "WHERE a.attrelid = %s AND i.indrelid = %s AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL "
+        "GROUP BY i.indexrelid, i.indisprimary",
         (oid, oid),
     )
-    indexed = cursor.fetchall()
+    indexes = cursor.fetchall()
+    cursor.execute(
+        "SELECT r.rolname FROM pg_roles r WHERE r.rolname = ANY(%s) AND has_table_privilege(r.oid, %s, 'SELECT') "
+        "AND has_schema_privilege(r.oid, %s, 'USAGE')",
+        (list(options.grants), oid, table.schema),
+    )
+    reading = {role for (role,) in cursor.fetchall()}
     mark = _MARK.search(comment or "")
     return _Found(
         columns={name: kind for name, kind, _ in columns},
-        key=[name for primary, name in indexed if primary],
+        key=next((names for primary, names in indexes if primary), []),
         mark=(mark[1], set(mark[2].split(","))) if mark else None,
         comment=comment,
         comments={name: text for name, _, text in columns},
-        day_indexed=any(name == "_day" for _, name in indexed),
+        indexes=[names for _, names in indexes],
+        unread=[role for role in options.grants if role not in reading],
     )
 
 
-def _create(cursor: Cursor, projection: Projection, table: Table) -> None:
+def _creation(cursor: Cursor, projection: Projection, table: Table) -> list[sql.Composable]:
+    statements: list[sql.Composable] = []
     cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (table.schema,))
     if cursor.fetchone() is None:  # asked first: IF NOT EXISTS wants the right to create even when it need not
-        cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.schema)))
+        statements.append(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.schema)))
     columns = [
-        *(sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type)) for column in projection.columns),
+        *(
+            sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(sql_type(column.type)))
+            for column in projection.columns
+        ),
         sql.SQL('"_day" date NOT NULL'),
         sql.SQL('"_row_hash" text NOT NULL'),
         sql.SQL('"_landed_at" timestamptz NOT NULL DEFAULT now()'),
-        sql.SQL("PRIMARY KEY ({})").format(sql.SQL(", ").join(map(sql.Identifier, projection.key))),
+        sql.SQL("PRIMARY KEY ({})").format(_names(projection.key)),
     ]
-    cursor.execute(sql.SQL("CREATE TABLE {} ({})").format(table.quoted, sql.SQL(", ").join(columns)))
+    statements.append(sql.SQL("CREATE TABLE {} ({})").format(table.quoted, sql.SQL(", ").join(columns)))
+    return statements
 
 
-def _changes(projection: Projection, table: Table, found: _Found) -> list[sql.Composable]:
-    """The statements that make the table what the declaration says; none when it is. Raises SchemaConflict."""
-    _refuse_conflicts(projection, table, found)
-    statements: list[sql.Composable] = [
-        sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-            table.quoted, sql.Identifier(column.name), sql.SQL(column.type)
+def _names(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _steps(projection: Projection, table: Table, found: _Found) -> list[tuple[Step, sql.Composable]]:
+    """What makes the table what the declaration says; nothing when it is. A step that is refused comes first, and has
+    no statement that is run."""
+    blocked = _blocked(projection, table, found)
+    if blocked:  # nothing else matters then
+        return [(blocked, sql.SQL(""))]
+    refused = [(step, sql.SQL("")) for step in _conflicts(projection, table, found)]
+    statements = [
+        *_column_changes(projection, table, found),
+        *_index_changes(projection, table, found),
+        *_comment_changes(projection, table, found),
+        *(_grant(table, role) for role in found.unread),
+    ]
+    return [*refused, *((Step(""), statement) for statement in statements)]
+
+
+def _column_changes(projection: Projection, table: Table, found: _Found) -> list[sql.Composable]:
+    changes: list[sql.Composable] = []
+    for column in projection.columns:
+        name, wanted, is_type = sql.Identifier(column.name), sql_type(column.type), found.columns.get(column.name)
+        if is_type is None:
+            changes.append(sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(table.quoted, name, sql.SQL(wanted)))
+        elif (is_type, wanted) in WIDENINGS:
+            using = sql.SQL(WIDENINGS[is_type, wanted].replace("{1}", wanted)).format(name)
+            changes.append(
+                sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING {}").format(
+                    table.quoted, name, sql.SQL(wanted), using
+                )
+            )
+    return changes
+
+
+def _index_changes(projection: Projection, table: Table, found: _Found) -> list[sql.Composable]:
+    """Indexes that are asked for and not there: by day, by uuid where the primary key begins with another column, and
+    the declared ones. They get no name: Postgres finds a free one."""
+    types = {column.name: column.type for column in projection.columns}
+    wanted = [["_day"], [projection.uuid_column], *map(list, options_of(projection).indexes)]
+    there = list(found.indexes)
+    changes: list[sql.Composable] = []
+    for names in wanted:
+        if any(each[: len(names)] == names for each in there):
+            continue
+        inside = len(names) == 1 and (types.get(names[0], "") == "jsonb" or types.get(names[0], "").endswith("[]"))
+        changes.append(
+            sql.SQL("CREATE INDEX ON {} {}({})").format(
+                table.quoted, sql.SQL("USING gin " if inside else ""), _names(names)
+            )
         )
-        for column in projection.columns
-        if column.name not in found.columns
-    ]
-    if not found.day_indexed:  # without a name: Postgres finds a free one
-        statements.append(sql.SQL('CREATE INDEX ON {} ("_day")').format(table.quoted))
+        there.append(names)
+    return changes
+
+
+def _comment_changes(projection: Projection, table: Table, found: _Found) -> list[sql.Composable]:
     comments = {column.name: _column_comment(column) for column in projection.columns} | {
         "_day": "UTC day of the conversation, the projection's partition",
         "_row_hash": "Changes whenever the row does",
         "_landed_at": "When this row was last written",
     }
-    statements += [
+    changes: list[sql.Composable] = [
         sql.SQL("COMMENT ON COLUMN {}.{} IS {}").format(table.quoted, sql.Identifier(name), sql.Literal(comment))
         for name, comment in comments.items()
         if found.comments.get(name) != comment
     ]
     comment = _table_comment(projection)
     if found.comment != comment:
-        statements.append(sql.SQL("COMMENT ON TABLE {} IS {}").format(table.quoted, sql.Literal(comment)))
-    return statements
+        changes.append(sql.SQL("COMMENT ON TABLE {} IS {}").format(table.quoted, sql.Literal(comment)))
+    return changes
 
 
-def _refuse_conflicts(projection: Projection, table: Table, found: _Found) -> None:
+def _grant(table: Table, role: str) -> sql.Composed:
+    return sql.SQL("GRANT USAGE ON SCHEMA {0} TO {2}; GRANT SELECT ON {1} TO {2}").format(
+        sql.Identifier(table.schema), table.quoted, sql.Identifier(role)
+    )
+
+
+def _blocked(projection: Projection, table: Table, found: _Found) -> Step | None:
+    """Why this table cannot be the projection's at all."""
     if not found.columns.keys() >= set(BOOKKEEPING):
-        raise SchemaConflict(
-            f"table {table} exists and was not made for a projection; give projection {projection.name} another table"
-        )
+        told = f"table {table} exists and was not made for a projection; give projection {projection.name} another"
+        return Step("", refused=f"{told} table")
     if found.mark and found.mark[0] != projection.name:
-        raise SchemaConflict(
-            f"table {table} is kept by projection {found.mark[0]}; give projection {projection.name} another table, "
-            f"or, if it was renamed, take the old name's mark away: COMMENT ON TABLE {table} IS NULL"
-        )
-    for column in projection.columns:
-        is_type = found.columns.get(column.name)
-        if is_type not in (None, _TYPE_NAMES.get(column.type, column.type)):
-            raise SchemaConflict(
-                f"column {column.name} of {table} is {is_type}, projection {projection.name} says {column.type}: give "
-                f"the column another name, or convert it: ALTER TABLE {table} ALTER COLUMN {column.name} "
-                f"TYPE {column.type} USING {column.name}::{column.type}"
-            )
-    declared = {column.name for column in projection.columns}
-    gone = sorted((found.mark[1] if found.mark else set()) & found.columns.keys() - declared)
-    if gone:
-        raise SchemaConflict(
-            f"column {gone[0]} of {table} is no longer declared by projection {projection.name}, and its values would "
-            f"go out of date: declare it again, or drop it: ALTER TABLE {table} DROP COLUMN {gone[0]}"
-        )
+        cure = f"COMMENT ON TABLE {table} IS NULL"
+        told = f"table {table} is kept by projection {found.mark[0]}; give projection {projection.name} another table"
+        return Step(cure, refused=f"{told}, or, if it was renamed, take the old name's mark away: {cure}")
     if found.key != projection.key:
-        raise SchemaConflict(
-            f"the primary key of {table} is ({', '.join(found.key)}), projection {projection.name} says "
-            f"({', '.join(projection.key)}): give the projection another table, or drop this one and materialise again"
-        )
+        cure = f"DROP TABLE {table}"
+        told = f"the primary key of {table} is ({', '.join(found.key)}), projection {projection.name} says "
+        keys = f"({', '.join(projection.key)}): give the projection another table, or drop this one and materialise"
+        return Step(cure, refused=f"{told}{keys} again: {cure}")
+    return None
+
+
+def _conflicts(projection: Projection, table: Table, found: _Found) -> list[Step]:
+    """Columns that are not what the declaration says, in a way that could lose values."""
+    steps = []
+    for column in projection.columns:
+        is_type, wanted = found.columns.get(column.name), sql_type(column.type)
+        if is_type in (None, wanted) or {(is_type, wanted), (wanted, is_type)} & WIDENINGS.keys():
+            continue  # a wider column than the declared one takes every value too
+        cure = f"ALTER TABLE {table} ALTER COLUMN {column.name} TYPE {wanted} USING {column.name}::{wanted}"
+        told = f"column {column.name} of {table} is {is_type}, projection {projection.name} says {column.type}: give "
+        steps.append(Step(cure, refused=f"{told}the column another name, or convert it: {cure}"))
+    declared = {column.name for column in projection.columns}
+    for name in sorted((found.mark[1] if found.mark else set()) & found.columns.keys() - declared):
+        cure = f"ALTER TABLE {table} DROP COLUMN {name}"
+        told = f"column {name} of {table} is no longer declared by projection {projection.name}, and its values would "
+        steps.append(Step(cure, refused=f"{told}go out of date: declare it again, or drop it: {cure}"))
+    return steps
 
 
 def _column_comment(column: Column) -> str:
