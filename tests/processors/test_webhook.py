@@ -26,7 +26,8 @@ from vcon_platform.processors.base import (
 )
 from vcon_platform.processors.references import NotConfigured
 from vcon_platform.processors.testing import processor_tests
-from vcon_platform.processors.webhook import Webhook, WebhookOptions, signature
+from vcon_platform.processors.webhook import Webhook, WebhookOptions
+from vcon_platform.store.standard_webhooks import signature
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.media import content_hash_of, encode_base64url
 

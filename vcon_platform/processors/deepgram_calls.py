@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from vcon_platform.processors.base import PermanentError, ProcessorError, TransientError
-from vcon_platform.processors.retry_after import seconds_in
+from vcon_platform.store.retry_after import seconds_in
 from vcon_platform.vcon.pieces import number, objects
 
 if TYPE_CHECKING:

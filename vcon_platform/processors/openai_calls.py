@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from vcon_platform.processors.base import PermanentError, ProcessorError, TransientError
-from vcon_platform.processors.retry_after import seconds_in
+from vcon_platform.store.retry_after import seconds_in
 
 if TYPE_CHECKING:
     import openai

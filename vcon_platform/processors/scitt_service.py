@@ -20,8 +20,8 @@ import orjson
 
 from vcon_platform.processors.base import OutcomeUnknown, PermanentError, TransientError
 from vcon_platform.processors.outgoing import Address, Answer, below, refusal, send
-from vcon_platform.processors.retry_after import seconds_in
 from vcon_platform.processors.scitt_cose import ReceiptBroken, check_receipt
+from vcon_platform.store.retry_after import seconds_in
 from vcon_platform.vcon.media import BodyError, decode_base64url
 
 if TYPE_CHECKING:

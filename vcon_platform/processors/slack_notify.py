@@ -35,7 +35,7 @@ from vcon_platform.processors.enclosed import body_of
 from vcon_platform.processors.model_options import OnlyIf, holds
 from vcon_platform.processors.once import OncePer, about, once_per_field
 from vcon_platform.processors.references import needed, reference
-from vcon_platform.processors.retry_after import seconds_in
+from vcon_platform.store.retry_after import seconds_in
 
 SECONDS = 20.0
 """For one answer of Slack's."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from vcon_platform.processors.base import PermanentError, ProcessorError, TransientError
-from vcon_platform.processors.retry_after import seconds_in
+from vcon_platform.store.retry_after import seconds_in
 
 _CODE = re.compile(r"[A-Za-z0-9_]{1,60}")
 

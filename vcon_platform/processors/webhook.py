@@ -11,9 +11,6 @@ by which the receiver can tell (or, by ``when_unclear: hold``, put aside for an 
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import re
 import time
 from collections.abc import Mapping
@@ -36,6 +33,7 @@ from vcon_platform.processors.enclosed import Media, Sealed, exact, pack, pack_b
 from vcon_platform.processors.once import OncePer, about, once_per_field
 from vcon_platform.processors.outgoing import HOSTS, Address, address_of, refusal, send
 from vcon_platform.processors.references import NotConfigured, needed, reference, value_of
+from vcon_platform.store.standard_webhooks import secret_bytes, signature
 from vcon_platform.vcon.export import ExportVersion
 
 PREFIX = "WEBHOOK_"
@@ -202,12 +200,6 @@ class Webhook(Processor[WebhookOptions]):
             raise refusal(address, answer, "the call")
 
 
-def signature(key: str, moment: int, content: bytes, secret: bytes) -> str:
-    """The header ``webhook-signature`` (Standard Webhooks, scheme v1)."""
-    signed = hmac.new(secret, f"{key}.{moment}.".encode() + content, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(signed).decode()}"
-
-
 def _signed(key: str, content: bytes, secret: bytes | None) -> dict[str, str]:
     """Id and time are told unsigned calls, too."""
     moment = int(time.time())
@@ -221,10 +213,8 @@ def _secret(named: str) -> bytes | None:
     if not named:
         return None
     text = needed(named, "The webhook", "signing_secret")
-    if not text.startswith("whsec_"):
-        return text.encode()
     try:
-        return base64.b64decode(text.removeprefix("whsec_"), validate=True)
+        return secret_bytes(text)
     except ValueError:
         raise NotConfigured(
             f"The webhook is not configured: the environment variable {named.removeprefix('env:')} begins with whsec_ "

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vcon_platform.processors.retry_after import LONGEST, seconds_in
+from vcon_platform.store.retry_after import LONGEST, seconds_in
 
 
 @pytest.mark.parametrize(
