@@ -21,6 +21,7 @@ from vcon_platform.orchestration.under_way import under_way
 from vcon_platform.pipelines.deliveries import effects_outbox
 from vcon_platform.pipelines.reprocess_progress import progress, remember
 from vcon_platform.store.media_sweep import sweep as sweep_media
+from vcon_platform.store.removing import Remover
 
 Duty = Callable[[dg.SensorEvaluationContext, Runtime], str]
 
@@ -79,6 +80,11 @@ def _sweep_media(_: dg.SensorEvaluationContext, run: Runtime) -> str:
     return f"{swept.deleted} media deleted ({swept.bytes} bytes), {swept.set_aside} set aside"
 
 
+def _finish_removals(_: dg.SensorEvaluationContext, run: Runtime) -> str:
+    finished = Remover(run.client, run.store.documents).finish()
+    return f"{finished} removals that were cut off finished" if finished else ""
+
+
 def _ensure_index(_: dg.SensorEvaluationContext, run: Runtime) -> str:
     run.store.index.ensure(wait=0)  # a new version of the index is built in the background
     return ""
@@ -91,6 +97,7 @@ DUTIES: tuple[tuple[int, str, Duty], ...] = (
     (OFTEN, "pool limits not set", _limit_pools),
     (MINUTELY, "progress of reprocessing not told", _tell_reprocessings),
     (HOURLY, "checkpoints not swept", _sweep_checkpoints),
+    (HOURLY, "removals not finished", _finish_removals),
     (HOURLY, "media not swept", _sweep_media),
     (HOURLY, "search index not looked at", _ensure_index),
 )

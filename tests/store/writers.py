@@ -1,7 +1,8 @@
 """Writers that run as processes of their own, for the tests of concurrency and crashes.
 
 ``appender``: appends and replaces on given vCons, and tells each as it is told of it. ``ingester``: takes new vCons in
-without end, and tells each uuid as it is answered. Both write a line only after the store's word.
+without end, and tells each uuid as it is answered. Both write a line only after the store's word. ``remover``: removes
+a vCon, and dies right after a step of it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -72,11 +75,33 @@ def ingester(settings: Settings, store: Store, name: str) -> None:
                 break
 
 
+def remover(store: Store, step: str, uuid: str) -> None:
+    """Remove a vCon and be killed when its removal is ``kept`` in the archive, it is ``removed`` from Redis, or one of
+    its records is ``erased``."""
+    from vcon_platform.store.archive import Archive
+    from vcon_platform.store.removing import Remover
+
+    def killed_after(owner: type, name: str) -> None:
+        original = getattr(owner, name)
+
+        def then_killed(*args: Any, **rest: Any) -> None:
+            original(*args, **rest)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        setattr(owner, name, then_killed)
+
+    owner, name = {"kept": (Archive, "keep"), "removed": (Remover, "_remove"), "erased": (Archive, "erase")}[step]
+    killed_after(owner, name)
+    Remover(store.client, store.documents).remove(uuid, rows=lambda _vcon, _records: (), event=lambda _: b"{}")
+
+
 if __name__ == "__main__":
     what, redis_url, folder, name, *rest = sys.argv[1:]
     settings = _settings(redis_url, folder)
     opened = open_store(settings)
     if what == "appender":
         appender(opened, name, int(rest[0]), rest[1:])
+    elif what == "remover":
+        remover(opened, name, rest[0])
     else:
         ingester(settings, opened, name)

@@ -25,6 +25,7 @@ SWEEP_SECONDS = 600.0
 _RESTORED = {
     "restored": "put back",
     "there": "there already",
+    "removed": "removed, and left so",
     "ahead": "newer in Redis than in the archive (see 'store check')",
     "unknown": "without content",
 }
@@ -80,6 +81,7 @@ def rebuild_store() -> None:
     is left as it is, and what waits in a queue already is not queued twice. Exits with 1 if a vCon cannot be read.
     """
     from vcon_platform.ledger.store import Ledger
+    from vcon_platform.pipelines.removal import remove
     from vcon_platform.pipelines.unfinished import requeue_unfinished
     from vcon_platform.pipelines.verdict_rows import row_marks
     from vcon_platform.settings import load_settings
@@ -93,11 +95,17 @@ def rebuild_store() -> None:
     with console.status("Rebuilding") as status:
 
         def told(uuid: str, what: Restored) -> None:
-            if what is not Restored.UNKNOWN:
+            if what not in (Restored.UNKNOWN, Restored.REMOVED):
                 seen.append(uuid)
                 status.update(f"Rebuilding: {len(seen)} vCons")
 
-        done = rebuild(store.client, store.documents, marks=row_marks, told=told)
+        done = rebuild(
+            store.client,
+            store.documents,
+            marks=row_marks,
+            told=told,
+            remove=lambda uuid: remove(store, uuid, by="rebuild"),
+        )
         store.index.ensure()
         status.update("Looking for what never finished")
         queued = requeue_unfinished(seen, store.documents, store.client, ledger)
@@ -124,9 +132,11 @@ def sweep_store(
     from datetime import timedelta
 
     from vcon_platform.store.media_sweep import sweep
+    from vcon_platform.store.removing import Remover
 
     store = _store()
     with Console(stderr=True).status("Sweeping"):
+        Remover(store.client, store.documents).finish()
         swept = sweep(store.objects, store.client, older_than=timedelta(hours=older_than_hours), seconds=SWEEP_SECONDS)
     typer.echo(
         f"Set aside: {swept.set_aside}; put back: {swept.restored}; deleted: {swept.deleted} ({swept.bytes} bytes); "

@@ -38,18 +38,39 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """Under which a document may be taken in: as a ``new`` vCon only, or as the one after ``revision`` only."""
+
+    revision: int | None = None
+    new: bool = False
+
+
+ALWAYS = Condition()
+
+
+@dataclass(frozen=True, slots=True)
 class Offered:
     """A document as somebody brings it. ``media_type``: what they say it is. ``beside``: what came with it in a
-    bundle."""
+    bundle. ``condition``: one that is not met refuses it, with 412."""
 
     content: bytes | IO[bytes]
     source: Source
     media_type: str | None = None
     beside: Beside | None = None
+    condition: Condition = ALWAYS
 
 
 UUID_TAKEN = Fault("uuid_taken", "/uuid", "this uuid is taken; give the vCon another one", 409)
 """For somebody who brings a vCon under the uuid of one that they do not see."""
+
+
+THERE = Fault("already_there", "/uuid", "there is a vCon of this uuid, and it was to be a new one", 412)
+
+
+def changed(revision: int) -> Fault:
+    """For somebody who wanted to revise another revision than the one that there is (0: there is none)."""
+    told = f"the vCon is at revision {revision}" if revision else "there is no vCon of this uuid"
+    return Fault("revision_changed", "/uuid", f"{told}; read it again, and decide anew", 412)
 
 
 class Outcome(StrEnum):

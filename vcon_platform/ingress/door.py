@@ -19,7 +19,17 @@ from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
-from vcon_platform.ingress.answer import UUID_TAKEN, Answer, Offered, Outcome, Source
+from vcon_platform.ingress.answer import (
+    ALWAYS,
+    THERE,
+    UUID_TAKEN,
+    Answer,
+    Condition,
+    Offered,
+    Outcome,
+    Source,
+    changed,
+)
 from vcon_platform.ingress.beside import Beside
 from vcon_platform.ingress.media import keep_bodies
 from vcon_platform.ingress.prepared import Prepared, meta_of, refuse_strictly, state_of
@@ -27,7 +37,7 @@ from vcon_platform.ledger.events import EventForm, EventKind
 from vcon_platform.store import keys
 from vcon_platform.store.commits import Commit, Committed, Created, Posted
 from vcon_platform.store.creating import Creating
-from vcon_platform.store.documents import CHUNK, DocumentStore, RevisionConflict
+from vcon_platform.store.documents import CHUNK, DocumentStore, Missing, RevisionConflict
 from vcon_platform.store.jobs import new_job
 from vcon_platform.store.media import MediaStore
 from vcon_platform.store.records import Original
@@ -81,12 +91,13 @@ class Door:
         *,
         media_type: str | None = None,
         beside: Beside | None = None,
+        condition: Condition = ALWAYS,
     ) -> Answer:
         """Take one document in. When this returns it is archived and stored, whatever dies next. A stream is read in
         pieces: memory does not depend on the recording's size. ``beside``: what came with it in a bundle. Raises
         :class:`Rejected` (nothing is stored; the same bytes are refused again), or PlatformError when Redis or the
         object store is away (try again later)."""
-        [answer] = self.take_offered([Offered(content, source, media_type, beside)])
+        [answer] = self.take_offered([Offered(content, source, media_type, beside, condition)])
         if isinstance(answer, Rejected):
             raise answer
         return answer
@@ -106,7 +117,7 @@ class Door:
                 prepared = [self._prepared_or_refused(each, now) for each in chunk]
                 if under_way is not None:
                     yield from self._answers(under_way)
-                new = [each.new(created) for each in prepared if isinstance(each, Prepared)]
+                new = [each.new(created) for each in prepared if isinstance(each, Prepared) and each.may_be_new]
                 under_way = _UnderWay(prepared, self._documents.begin(new))
             if under_way is not None:
                 yield from self._answers(under_way)
@@ -119,8 +130,8 @@ class Door:
         for each in under_way.prepared:
             if isinstance(each, Rejected):
                 yield each
-            elif next(outcomes)[1] is Created.CREATED:
-                yield each.answer(Outcome.CREATED, 1)
+            elif each.may_be_new and next(outcomes)[1] is Created.CREATED:
+                yield each.answer(Outcome.CREATED, under_way.creating.after.get(each.received.uuid, 0) + 1)
             else:
                 yield self._again_or_refused(each)
         next(outcomes, None)
@@ -130,6 +141,14 @@ class Door:
             return self._again(prepared)
         except Rejected as rejected:
             return rejected
+
+    def _made(self, prepared: Prepared) -> Answer | None:
+        """One that was removed while it came in, as a new one; None where it is there after all."""
+        with self._documents.begin([prepared.new(EventForm(EventKind.CREATED))]) as creating:
+            [(uuid, outcome)] = creating.outcomes()
+            if outcome is not Created.CREATED:
+                return None
+            return prepared.answer(Outcome.CREATED, creating.after.get(uuid, 0) + 1)
 
     def judge(self, data: dict[str, Any], source: Source) -> dict[str, str]:
         """Lead a document that an adapter built through the gates, before its recordings are attached; gives what is
@@ -200,6 +219,7 @@ class Door:
             meta=meta_of(received, source, findings, state),
             state=state,
             findings=findings,
+            condition=offered.condition,
         )
 
     # --- into the store -----------------------------------------------------------------------------------------
@@ -207,12 +227,24 @@ class Door:
     def _again(self, prepared: Prepared) -> Answer:
         """A document of a known uuid: the same bytes as ever, or a new revision that keeps what was added."""
         uuid, sha256 = prepared.received.uuid, prepared.posted.original.sha256
+        wanted = prepared.condition.revision
         for _ in range(TRIES):
-            current, meta = self._documents.read_one(uuid), self._documents.meta(uuid)
-            if (revision := meta.get(f"posted:{sha256}")) is not None:
-                return prepared.answer(Outcome.KNOWN, int(revision))
+            try:
+                current, meta = self._documents.read_one(uuid), self._documents.meta(uuid)
+            except Missing:
+                if not prepared.may_be_new:
+                    raise Rejected(changed(0)) from None
+                if (made := self._made(prepared)) is not None:
+                    return made
+                continue
+            if prepared.condition.new and _sees(prepared.source, current, meta):
+                raise Rejected(THERE)
+            if (revision := meta.get(f"posted:{sha256}")) is not None and wanted in (None, int(revision) - 1):
+                return prepared.answer(Outcome.KNOWN, int(revision))  # also of a request that comes again
             if not _sees(prepared.source, current, meta):
                 raise Rejected(UUID_TAKEN)
+            if wanted is not None and wanted != current.revision:
+                raise Rejected(changed(current.revision))
             signer, before = prepared.received.signer, meta.get("signer")
             if before and signer != before:
                 raise Rejected(

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from vcon_platform.ingress.answer import Answer, Outcome, Source
+from vcon_platform.ingress.answer import ALWAYS, Answer, Condition, Outcome, Source
 from vcon_platform.ledger.events import EventForm
 from vcon_platform.store.commits import NewVcon, Posted, created_seconds
 from vcon_platform.vcon.conformance import report_of, strict_faults
@@ -34,6 +34,12 @@ class Prepared:
     meta: dict[str, str]
     state: str
     findings: tuple[Finding, ...]
+    condition: Condition = ALWAYS
+
+    @property
+    def may_be_new(self) -> bool:
+        """False for what is to be the next revision of a vCon that is there."""
+        return self.condition.revision is None
 
     @property
     def queues(self) -> tuple[str, ...]:

@@ -28,6 +28,10 @@ class EventKind(StrEnum):
 
     CREATED = "created"
     REVISED = "revised"
+    DELETED = "deleted"
+    """Removed from the store; ``detail`` says by whom."""
+    READ = "read"
+    """Read through the API; ``detail`` says by whom and how often."""
     PROCESSED = "processed"
     SKIPPED = "skipped"
     FILTERED = "filtered"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -154,6 +154,7 @@ class Engine:
         context = self.context(definition, batch_id, owner)
         batch = Batch(batch_id, owner, definition.name, definition.version, options=definition.options)
         documents = self.documents.read(uuids_of(jobs))
+        removed = self.documents.removed([uuid for uuid in uuids_of(jobs) if uuid not in documents])
         shared: set[str] = set()
         for job in jobs:
             vcons = [documents[uuid] for uuid in job.vcon_uuids if uuid in documents]
@@ -163,8 +164,7 @@ class Engine:
             complete = len(vcons) == len(job.vcon_uuids)
             item = Item(job, ProcessorIO(vcons if complete else [], context, dict(job.parameters)))
             if not complete:
-                missing = ", ".join(uuid for uuid in job.vcon_uuids if uuid not in documents)
-                item.verdict = Verdict("failed", f"not in the store: vCon {missing}", code="vcon_missing")
+                item.verdict = _absent([uuid for uuid in job.vcon_uuids if uuid not in documents], removed)
             elif job.fruitless > self._policy.max_attempts:
                 item.verdict = Verdict(
                     "failed",
@@ -233,6 +233,14 @@ class Engine:
         if self._lent is None:
             self._lent = pickle.dumps(self._lending or FromSettings(load_settings(), dict(self._projections)))
         return workers_for(self._lent)
+
+
+def _absent(missing: Sequence[str], removed: Container[str]) -> Verdict:
+    """How a job ends whose vCons are not there. What somebody removed is no failure that anybody could mend."""
+    told = ", ".join(missing)
+    if all(uuid in removed for uuid in missing):
+        return Verdict("filtered", f"removed from the store: vCon {told}", code="vcon_removed")
+    return Verdict("failed", f"not in the store: vCon {told}", code="vcon_missing")
 
 
 def _copy(vcon: Vcon) -> Vcon:

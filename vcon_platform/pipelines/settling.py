@@ -206,6 +206,8 @@ class _Run:
             if self.batch.leased:
                 pushes.append(self._dead_letter(item, verdict))
         else:
+            if verdict.code == "vcon_removed":
+                events = [*events, self.event(EventKind.FILTERED, item, reason=verdict.reason, job=job.id)]
             if verdict.ending == "done":
                 events = [*events, self.event(EventKind.DONE, item, job=job.id)]
                 if self.definition.options.success_queue and self.batch.leased:

@@ -21,7 +21,7 @@ import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import batched
@@ -68,17 +68,24 @@ class Tip:
 @dataclass(frozen=True, slots=True)
 class History:
     """What the archive knows of a vCon: the revisions that came true, oldest first, and the records that did not
-    (``orphans``). ``gap``: a revision is missing below the oldest one here, which is a fault."""
+    (``orphans``). ``gap``: a revision is missing below the oldest one here, which is a fault. ``left``: what is left of
+    one that was removed, whether this is its end or what was posted under its uuid since."""
 
     uuid: str
     records: tuple[Record, ...]
     orphans: tuple[Ref, ...] = ()
     gap: bool = False
+    left: tuple[Ref, ...] = ()
 
     @property
     def tip(self) -> Record:
         """The newest revision."""
         return self.records[-1]
+
+    @property
+    def ended(self) -> bool:
+        """True for a vCon that was removed."""
+        return self.tip.removed
 
     def meta(self) -> dict[str, str]:
         """What is kept beside the document, as of the tip."""
@@ -143,28 +150,56 @@ class Archive:
 
     def forget(self, records: Iterable[Record]) -> None:
         """Delete records of this writer's own whose commit was refused: they never came true."""
+        self._delete([(record.uuid, Ref(record.revision, record.commit)) for record in records])
+
+    def erase(self, uuid: str, refs: Sequence[Ref]) -> None:
+        """Delete records of a vCon that was removed; those that are gone already are no fault. Nobody else may take
+        records out of the same packs meanwhile."""
+        self._delete([(uuid, ref) for ref in refs])
+
+    def _delete(self, refs: Sequence[tuple[str, Ref]]) -> None:
         import obstore
 
-        refused = list(records)
-        if not refused:
+        if not refs:
             return
         singles: list[str] = []
         packs: dict[str, set[int]] = {}
-        for record in refused:
-            if (packed := pack_of(record.commit)) is not None:
+        for uuid, ref in refs:
+            if (packed := pack_of(ref.commit)) is not None:
                 packs.setdefault(packed[0], set()).add(packed[1])
             else:
-                singles.append(path_of(record.uuid, record.revision, record.commit))
+                singles.append(path_of(uuid, ref.revision, ref.commit))
         self._read_pack.cache_clear()
         for pack, places in packs.items():
-            rest = self._fetch_pack(pack).without(places)
+            try:
+                rest = self._fetch_pack(pack).without(places)
+            except RecordBroken:  # it is gone, or nobody can read it
+                continue
             if rest:
                 self._put(_pack_path(pack), rest.to_bytes())
             else:
                 singles.append(_pack_path(pack))
-        if singles:
-            with explained(self.objects):
-                obstore.delete(self.objects, singles)
+        self._read_pack.cache_clear()
+        for path in singles:
+            with suppress(FileNotFoundError), explained(self.objects):
+                obstore.delete(self.objects, path)
+
+    def beside(self, uuid: str) -> list[Ref]:
+        """The records of a vCon that have objects of their own, without looking through the whole archive."""
+        import obstore
+        from obstore.store import LocalStore
+
+        folder = path_of(uuid, 1, "").rsplit("/", 1)[0]
+        found: list[Ref] = []
+        with explained(self.objects):
+            for chunk in obstore.list(self.objects, folder, offset=f"{folder}/{uuid}"):
+                for meta in chunk:
+                    name = meta["path"].rsplit("/", 1)[-1]
+                    if name.startswith(uuid) and (single := _NAME.fullmatch(name)) is not None:
+                        found.append(Ref(int(single[2]), single[3]))
+                if chunk[-1]["path"] > f"{folder}/{uuid}~" and not isinstance(self.objects, LocalStore):
+                    break  # all but a local folder are listed in order
+        return sorted(found)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -248,7 +283,11 @@ class Archive:
             top, merged = self._top(uuid, refs)
         came_true = [self.load(uuid, top)]
         gap = False
-        while came_true[-1].previous and (whole or (came_true[-1].snapshot or came_true[-1].view) is None):
+        while (
+            not came_true[-1].removed
+            and came_true[-1].previous
+            and (whole or (came_true[-1].snapshot or came_true[-1].view) is None)
+        ):
             before = came_true[-1]
             try:
                 came_true.append(self.load(uuid, Ref(before.revision - 1, before.previous)))
@@ -259,8 +298,21 @@ class Archive:
         if not whole and came_true[0].view is None and came_true[0].snapshot is not None:
             came_true[0] = replace(came_true[0], view=came_true[0].snapshot, changes=())  # nothing before is needed
         used = {record.commit for record in (*came_true, *merged)}
-        orphans = tuple(each for each in refs or () if each.commit not in used)
-        return History(uuid, (*came_true, *merged), orphans, gap)
+        rest = [each for each in refs or () if each.commit not in used]
+        first = came_true[0]
+        if not first.removed and (gap or first.previous):
+            return History(uuid, (*came_true, *merged), tuple(rest), gap)
+        before = first.revision + first.removed
+        left = [ref for ref in rest if ref.revision < before and not self.is_removal(uuid, ref)]
+        orphans = tuple(ref for ref in rest if ref.revision >= before)
+        return History(uuid, (*came_true, *merged), orphans, gap, tuple(left))
+
+    def is_removal(self, uuid: str, ref: Ref) -> bool:
+        """True for the record by which a vCon ended."""
+        try:
+            return self.load(uuid, ref).removed
+        except RecordBroken:
+            return False
 
     def _top(self, uuid: str, refs: Sequence[Ref]) -> tuple[Ref, tuple[Record, ...]]:
         """The newest revision, where nothing says which commit made it. Two records that both claim it are of writers
@@ -271,6 +323,9 @@ class Archive:
         if len(rivals) == 1:
             return rivals[0], ()
         records = sorted((self.load(uuid, ref) for ref in rivals), key=lambda record: record.at)
+        for record in records:
+            if record.removed:  # somebody wanted it gone, and may have been told that it is
+                return Ref(highest, record.commit), ()
         winner = records[-1]
         there = [orjson.dumps(change.value, option=orjson.OPT_SORT_KEYS) for change in winner.changes]
         extra = tuple(

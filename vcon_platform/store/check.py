@@ -49,6 +49,7 @@ class Fault(StrEnum):
     ORIGINAL = "original_broken"
     NOT_LISTED = "not_listed"
     NOT_SEARCHABLE = "not_searchable"
+    REMOVAL = "removal_unfinished"
 
 
 SOUND = frozenset({Fault.EXPIRED, Fault.ORPHAN})
@@ -121,13 +122,18 @@ def _compared(
         history = archive.history(uuid, tip=tip, refs=refs)
         if history is None:
             return
+        if history.left:
+            left = len(history.left)
+            yield told(Fault.REMOVAL, f"it was removed, and {left} records of it are left in the archive. {_REBUILD}")
+        if history.ended:
+            return
         vcon = history.vcon()
     except RecordBroken as broken:
         yield told(Fault.BROKEN, f"{broken}. Restore the object from a backup of the object store.")
         return
     if history.gap:
         yield told(Fault.GAP, "a revision is missing from the archive. Restore it from a backup of the object store.")
-    yield from (told(fault, message) for fault, message in _orphans(history))
+    yield from (told(fault, message) for fault, message in _orphans(history, archive))
     if seen.revision is None:
         yield told(Fault.NOT_IN_REDIS, "Redis knows nothing of it. Run 'vcon-platform store rebuild'.")
     elif seen.revision != vcon.revision:
@@ -154,12 +160,18 @@ def alike(one: Any, other: Any) -> bool:
     return isinstance(one, float) and isinstance(other, int | float) and isclose(one, other, rel_tol=1e-12)
 
 
-def _orphans(history: History) -> Iterator[tuple[Fault, str]]:
+def _orphans(history: History, archive: Archive) -> Iterator[tuple[Fault, str]]:
     """Records that Redis knows nothing of: it lost them, or they never came true."""
     if not history.orphans or datetime.now(UTC) - datetime.fromisoformat(history.tip.at) < UNDER_WAY:
         return
-    newer = history.orphans[-1].revision - history.tip.revision
-    if newer > 0:
+    newest = history.orphans[-1]
+    newer = newest.revision - history.tip.revision
+    if newer > 0 and archive.is_removal(history.uuid, newest):
+        yield (
+            Fault.REMOVAL,
+            "somebody began to remove it and was cut off. Remove it again, or let a pipeline change it.",
+        )
+    elif newer > 0:
         yield Fault.REVISION, f"the archive is {newer} revisions ahead: Redis lost its newest writes. {_REBUILD}"
     else:
         yield Fault.ORPHAN, f"{len(history.orphans)} records never came true (their writer died). They do no harm."

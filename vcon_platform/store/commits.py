@@ -42,6 +42,10 @@ class Committed(StrEnum):
     """A member was to be replaced that somebody changed meanwhile: read again, change again, commit again."""
 
 
+GONE = b"gone"
+"""What ``commit.lua`` says of changes to a vCon that was removed and posted anew: they belong to none any more."""
+
+
 class Restored(StrEnum):
     """What became of putting a document back into Redis."""
 
@@ -49,6 +53,8 @@ class Restored(StrEnum):
     THERE = "there"
     AHEAD = "ahead"
     """Redis knows of a newer revision than the archive has: nothing was written."""
+    REMOVED = "removed"
+    """It was removed, and stays so."""
     UNKNOWN = "unknown"
     """The archive knows no such vCon."""
 

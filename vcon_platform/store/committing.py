@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 from vcon_platform.store import keys, scripts
 from vcon_platform.store.archive import SNAPSHOT_EVERY, Archive, Tip, meta_of
 from vcon_platform.store.calls import Argument, Calls, Part
-from vcon_platform.store.commits import Commit, Committed, commit_part, is_row, media_of, revises
+from vcon_platform.store.commits import GONE, Commit, Committed, commit_part, is_row, media_of, revises
 from vcon_platform.store.connection import is_answer
 from vcon_platform.store.media import tokens_of
 from vcon_platform.store.records import Record
@@ -124,13 +124,14 @@ class Committing:
             done = [is_answer(reply) and reply[0] == b"ok" for reply in replies]
             self._archive.forget(each.record for each, ok in zip(waiting, done, strict=False) if each.record and not ok)
         answered = takewhile(is_answer, replies)
-        told = [(each, _outcome(each, reply[0])) for each, reply in zip(waiting, answered, strict=False)]
-        for each, outcome in told:
+        told = [(each, _outcome(each, reply[0]), reply[0]) for each, reply in zip(waiting, answered, strict=False)]
+        for each, outcome, answer in told:
             uuid = each.vcon.uuid
             if repeated and outcome is not Committed.OK and self._came_true(each.record):
                 yield each, Committed.OK
             elif (
                 outcome is Committed.MISSING
+                and answer != GONE
                 and (tip := self._reader.tip(uuid)) is not None
                 and self._reader.read_through(uuid, tip)
             ):
@@ -193,6 +194,8 @@ class Committing:
 
 def _outcome(each: _Try, answer: bytes) -> Committed | None:
     """What the script's answer means; None: appends met somebody else's revision, and may be made on top of it."""
+    if answer == GONE:
+        return Committed.MISSING
     if answer != b"behind":
         return Committed(answer.decode())
     merges = each.commit.posted is None and all(isinstance(change, Append) for change in each.vcon.changes)

@@ -6,10 +6,12 @@ revisions (``committing.py``), the script (``lua/create.lua``), gates (the room 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import orjson
 
 from vcon_platform.errors import PlatformError
 from vcon_platform.store import keys, scripts
@@ -24,7 +26,7 @@ from vcon_platform.store.commits import (
     media_of,
     posted_as_is,
 )
-from vcon_platform.store.connection import is_answer
+from vcon_platform.store.connection import StoreUnavailable, is_answer
 from vcon_platform.store.identity import identify
 from vcon_platform.store.jobs import new_job
 from vcon_platform.store.records import Record
@@ -47,12 +49,16 @@ class Creator:
     def begin(self, chunk: Sequence[NewVcon]) -> Creating:
         """See :meth:`DocumentStore.begin`."""
         items = [_with_queues(item) for item in chunk]
+        return Creating(self, items, self.keep(items, {}))
+
+    def keep(self, items: Sequence[NewVcon], after: Mapping[str, int]) -> list[Record]:
+        """Write down their first revisions: 1, or the one ``after`` that at which there was such a vCon before."""
         posted = [item.posted or posted_as_is(item.vcon) for item in items]
-        records = self.archive.keep(
+        return self.archive.keep(
             [
                 Record(
                     uuid=item.vcon.uuid,
-                    revision=1,
+                    revision=after.get(item.vcon.uuid, 0) + 1,
                     meta=meta_of(item.meta),
                     view=content.view,
                     original=content.original,
@@ -60,7 +66,6 @@ class Creator:
                 for item, content in zip(items, posted, strict=True)
             ]
         )
-        return Creating(self, items, records)
 
     def send(self, items: Sequence[NewVcon], records: Sequence[Record]) -> Calls:
         """Have the script run over all of them."""
@@ -80,6 +85,7 @@ class Creator:
         args: list[Argument] = [
             uuid,
             record.view,
+            record.revision,
             record.commit,
             record.original.sha256,
             created_seconds(data),
@@ -101,6 +107,8 @@ class Creating:
         self._items = items
         self._records = records
         self._calls = creator.send(items, records)
+        self.after: dict[str, int] = {}
+        """Of those that there were before: the revision at which they were removed. They begin with the next."""
 
     def __enter__(self) -> Self:
         return self
@@ -123,6 +131,8 @@ class Creating:
                 raise
             self._calls = self._creator.send(self._items, self._records)
             replies, failure = self._calls.answers()
+        if any(is_answer(reply) and reply[0] == b"removed" for reply in replies):
+            replies, failure = self._begun_anew(replies, failure)
         if not self._calls.repeated:  # else one that is known may be known by this very record
             refused = [not is_answer(reply) or reply[0] != b"created" for reply in replies]
             self._creator.archive.forget(record for record, no in zip(self._records, refused, strict=False) if no)
@@ -133,6 +143,33 @@ class Creating:
                 yield item.vcon.uuid, Created.SAME if reply[2] else Created.KNOWN
         if failure is not None:
             raise failure
+
+    def _begun_anew(
+        self, replies: Sequence[Any], failure: StoreUnavailable | None
+    ) -> tuple[list[Any], StoreUnavailable | None]:
+        """What was removed once and is brought again is a new vCon, whose revisions go on after the old one's: so no
+        change that was meant for the old one can come true on it, and no revision is ever given out twice."""
+        told = list(replies)
+        places = [place for place, reply in enumerate(told) if is_answer(reply) and reply[0] == b"removed"]
+        self.after |= {self._items[place].vcon.uuid: int(told[place][1]) for place in places}
+        self._creator.archive.forget(self._records[place] for place in places)
+        items = [_anew(self._items[place], self.after) for place in places]
+        records = self._creator.keep(items, self.after)
+        for place, record in zip(places, records, strict=True):
+            self._records[place] = record
+        self._calls = self._creator.send(items, records)
+        again, later = self._calls.answers()
+        for place, reply in zip(places, again, strict=False):
+            told[place] = reply
+        if later is not None and not again:  # in doubt are these, and all behind the first of them
+            del told[places[0] :]
+        return told, failure or later
+
+
+def _anew(item: NewVcon, after: Mapping[str, int]) -> NewVcon:
+    first = after[item.vcon.uuid] + 1
+    events = [orjson.dumps({**orjson.loads(event), "revision": first}) for event in item.events]
+    return replace(item, events=events, meta={**item.meta, "begun": str(first)})
 
 
 def _with_queues(item: NewVcon) -> NewVcon:

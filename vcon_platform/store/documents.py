@@ -109,6 +109,14 @@ class DocumentStore:
                 found.update(uuid for uuid, exists in zip(chunk, pipeline.execute(), strict=True) if exists)
         return found
 
+    def removed(self, uuids: Sequence[str]) -> set[str]:
+        """Those of ``uuids`` that were removed from the store at some time, whether they were posted anew or not."""
+        if not uuids:
+            return set()
+        with explained():
+            found = cast("list[bytes | None]", self._client.hmget(keys.REMOVED, list(uuids)))
+        return {uuid for uuid, revision in zip(uuids, found, strict=True) if revision is not None}
+
     def refers(self, uuid: str, token: str) -> bool:
         """True if some revision of this vCon has this medium."""
         with explained():
@@ -142,7 +150,7 @@ class DocumentStore:
 
     def read_through(self, uuid: str, tip: Tip) -> bool:
         """Put a document that left Redis back; False where the archive has none."""
-        return self.restore(uuid, tip=tip) is not Restored.UNKNOWN
+        return self.restore(uuid, tip=tip) not in (Restored.UNKNOWN, Restored.REMOVED)
 
     def _read_chunk(self, chunk: Sequence[str], documents: dict[str, Vcon]) -> dict[str, Tip | None]:
         """Read the documents that Redis has; gives the others, with their newest revision where Redis knows that."""
@@ -221,22 +229,20 @@ class DocumentStore:
             raise Missing(f"vCon {uuid} is not in the store")
         return history
 
-    def restore(
-        self,
-        uuid: str,
-        *,
-        tip: Tip | None = None,
-        refs: Sequence[Ref] | None = None,
-        marks: Callable[[Vcon], Sequence[RowMark]] = lambda _: (),
-    ) -> Restored:
+    def restore(self, uuid: str, *, tip: Tip | None = None, refs: Sequence[Ref] | None = None) -> Restored:
         """Put a document back into Redis as the archive has it, or bring it up to what the archive has.
 
-        ``tip``: its newest revision, where Redis is to be believed about that, else ``refs``: its records. ``marks``
-        tells which rows of projections its history left (needed where Redis lost everything). Raises
+        ``tip``: its newest revision, where Redis is to be believed about that, else ``refs``: its records. Raises
         :class:`RecordBroken`, :class:`StoreUnavailable`."""
         history = self.archive.history(uuid, tip=tip, refs=refs)
         if history is None:
             return Restored.UNKNOWN
+        return Restored.REMOVED if history.ended else self.put_back(history)
+
+    def put_back(self, history: History, *, marks: Callable[[Vcon], Sequence[RowMark]] = lambda _: ()) -> Restored:
+        """Put a document back into Redis as its history tells it. ``marks`` tells which rows of projections that left
+        (needed where Redis lost everything). Raises :class:`RecordBroken`, :class:`StoreUnavailable`."""
+        uuid = history.uuid
         vcon = history.vcon()
         record = history.tip
         meta = {**history.meta(), "commit": record.commit}

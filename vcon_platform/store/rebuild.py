@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from vcon_platform.store.commits import Restored, RowMark
 from vcon_platform.store.documents import DocumentStore
 from vcon_platform.store.identity import adopt
 from vcon_platform.store.records import RecordBroken
+from vcon_platform.store.removing import Remover, note_removed
 from vcon_platform.vcon.document import Vcon
 
 if TYPE_CHECKING:
@@ -48,11 +48,13 @@ def rebuild(
     *,
     marks: Callable[[Vcon], Sequence[RowMark]],
     told: Callable[[str, Restored], object] = lambda _uuid, _what: None,
+    remove: Callable[[str], object] = lambda _uuid: None,
 ) -> Rebuilt:
     """Put every vCon of the archive back into Redis that it does not hold: document, meta, search inputs, listing,
-    references of media and rows of projections. ``told`` hears of each. Raises :class:`StoreUnavailable`."""
+    references of media and rows of projections. ``told`` hears of each. ``remove`` is asked for one that Redis still
+    has and that was removed by the archive's account. Raises :class:`StoreUnavailable`."""
     done = Rebuilt()
-    for uuid, what in _restored(documents, marks):
+    for uuid, what in _restored(_Rebuilding(client, documents, marks, remove)):
         if isinstance(what, RecordBroken):
             done.broken[uuid] = str(what)
         else:
@@ -62,23 +64,35 @@ def rebuild(
     return done
 
 
-def _restored(
-    documents: DocumentStore, marks: Callable[[Vcon], Sequence[RowMark]]
-) -> Iterator[tuple[str, Restored | RecordBroken]]:
-    restore = partial(_restore_one, documents, marks)
+@dataclass(frozen=True, slots=True)
+class _Rebuilding:
+    client: Redis
+    documents: DocumentStore
+    marks: Callable[[Vcon], Sequence[RowMark]]
+    remove: Callable[[str], object]
+
+    def restore(self, found: tuple[str, list[Ref]]) -> Restored | RecordBroken:
+        uuid, refs = found
+        try:
+            known = tip = self.documents.tip(uuid)
+            if tip is not None and tip.revision < refs[-1].revision:
+                tip = None  # what Redis lost in a power cut was told to somebody, and is to come true after all
+            history = self.documents.archive.history(uuid, tip=tip, refs=refs)
+            if history is None:
+                return Restored.UNKNOWN
+            what = Restored.REMOVED if history.ended else self.documents.put_back(history, marks=self.marks)
+            if history.ended and known is not None:
+                self.remove(uuid)
+            elif history.ended:
+                note_removed(self.client, history)
+            if history.left:  # of what was removed, nothing but that stays
+                Remover(self.client, self.documents).erase(uuid, history.left)
+        except RecordBroken as broken:
+            return broken
+        return what
+
+
+def _restored(rebuilding: _Rebuilding) -> Iterator[tuple[str, Restored | RecordBroken]]:
     with ThreadPoolExecutor(READERS, thread_name_prefix="rebuild") as readers:
-        for found in batched(documents.archive.walk(), ROUND):
-            yield from zip((uuid for uuid, _ in found), readers.map(restore, found), strict=True)
-
-
-def _restore_one(
-    documents: DocumentStore, marks: Callable[[Vcon], Sequence[RowMark]], found: tuple[str, list[Ref]]
-) -> Restored | RecordBroken:
-    uuid, refs = found
-    try:
-        tip = documents.tip(uuid)
-        if tip is not None and tip.revision < refs[-1].revision:
-            tip = None  # what Redis lost in a power cut was told to somebody, and is to come true after all
-        return documents.restore(uuid, tip=tip, refs=refs, marks=marks)
-    except RecordBroken as broken:
-        return broken
+        for found in batched(rebuilding.documents.archive.walk(), ROUND):
+            yield from zip((uuid for uuid, _ in found), readers.map(rebuilding.restore, found), strict=True)

@@ -4,8 +4,9 @@ Belongs here: the record and its bytes. Not here: where records are kept and how
 
 A record says how a revision came about, so that Redis can be rebuilt from records alone: either somebody posted
 content (``view``, with the exact ``original``), or a writer made ``changes`` to the revision before; a re-post that
-keeps what pipelines had added is both. Every so often a record also carries the whole document (``snapshot``), so
-that reading one back never takes more than a few steps.
+keeps what pipelines had added is both. Every so often a record also carries the whole document (``snapshot``), so that
+reading one back never takes more than a few steps. One that says ``removed`` has nothing else: the vCon ended there
+(``removing.py``).
 
 Why a record names its commit and the one before: records are written *before* the commit they describe, because a
 caller may be told of a commit only when the archive has it. A writer that dies in between, or loses the race for a
@@ -63,6 +64,7 @@ class Record:
     original: Original | None = None
     changes: tuple[Change, ...] = ()
     snapshot: bytes | None = None
+    removed: bool = False
 
     def to_bytes(self) -> bytes:
         """The record as the archive keeps it: a line of JSON that tells the parts' lengths, then the parts."""
@@ -91,6 +93,8 @@ class Record:
             "changes": len(changes),
             "snapshot": None if self.snapshot is None else len(self.snapshot),
         }
+        if self.removed:
+            header["removed"] = True
         skeleton = original.skeleton if original is not None and not same else b""
         parts = (self.view or b"", skeleton, changes, self.snapshot or b"")
         return b"".join((orjson.dumps(header), b"\n", *parts))
@@ -162,6 +166,7 @@ def read_record(raw: bytes) -> Record:
             original=original,
             changes=tuple(change_from_json(each) for each in orjson.loads(changes)) if changes else (),
             snapshot=snapshot,
+            removed=header.get("removed", False),
         )
     except (orjson.JSONDecodeError, KeyError, ValueError, TypeError, IndexError) as error:
         raise RecordBroken(f"an archived record cannot be read ({type(error).__name__})") from None

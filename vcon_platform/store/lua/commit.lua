@@ -13,7 +13,7 @@
 --   n channels to publish the uuid on
 --   events (JSON array or "")
 -- Gives for each {"ok", revision}; or, having changed nothing: {"lost"} the lease went to somebody else,
--- {"missing"} no such document, {"behind", revision} somebody else made a revision meanwhile, {"error", why}.
+-- {"missing"} no such document, {"gone"} it was removed since, and posted anew, {"behind", revision} somebody else made a revision meanwhile, {"error", why}.
 -- include _enter
 local at = 1
 local function take()
@@ -45,13 +45,14 @@ end
 
 local function commit(it)
   local document, meta, search, jobs = it.document, it.meta, it.search, it.jobs
-  local revision, by, live = unpack(redis.call('HMGET', meta, 'revision', 'commit', 'live'))
+  local revision, by, live, begun = unpack(redis.call('HMGET', meta, 'revision', 'commit', 'live', 'begun'))
   live = live or it.live
   if it.id ~= '' and by == it.id then return {'ok', revision} end -- called again after a broken connection
   if it.owner ~= '' then
     if not is_owner(it.batch, it.owner) then return {'lost'} end
     if it.job ~= '' and redis.call('HEXISTS', jobs, it.job) == 0 then return {'lost'} end
   end
+  if begun and tonumber(it.base) < tonumber(begun) then return {'gone'} end
   local facts = it.facts ~= '' and cjson.decode(it.facts) or {meta = {}, search = {}, media = {}}
   if #it.changes > 0 then
     if redis.call('EXISTS', document) == 0 then return {'missing'} end
@@ -63,8 +64,11 @@ local function commit(it)
     redis.call('HSET', meta, 'revision', revision, 'commit', it.id, unpack(facts.meta))
     if live ~= '0' then redis.call('EXPIRE', document, live) end
     if it.created ~= '' then redis.call('ZADD', 'vcons', it.created, document) end
-  elseif #facts.meta > 0 then
-    redis.call('HSET', meta, unpack(facts.meta))
+  else
+    -- What is removed must not come back as something that is kept beside it. A job may still be settled.
+    local beside = it.facts ~= '' or it.rows.to >= it.rows.from
+    if beside and not revision and redis.call('EXISTS', document) == 0 then return {'missing'} end
+    if #facts.meta > 0 then redis.call('HSET', meta, unpack(facts.meta)) end
   end
   local fresh = {} -- in one command and only what changed: RediSearch reads all of a hash again after each
   for i = 1, #facts.search, 2 do

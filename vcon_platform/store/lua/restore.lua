@@ -4,7 +4,8 @@
 -- ARGV: uuid, document, revision, created_at in seconds, seconds the document stays in Redis (0 = for good), JSON of
 --   {meta: [member, value, ...], search: [member, value, ...], media: [token, ...], rows: [[projection, day, hash], ...]}
 -- A document with seconds of its own (meta "live") stays for those.
--- Gives {"restored"}; or, having changed nothing: {"there"}, {"ahead", revision} Redis knows of a newer revision.
+-- Gives {"restored"}; or, having changed nothing: {"removed"} it was removed meanwhile, {"there"}, {"ahead", revision} Redis knows of a newer revision.
+if tonumber(redis.call('HGET', 'vcons:removed', ARGV[1]) or 0) >= tonumber(ARGV[3]) then return {'removed'} end
 local revision = redis.call('HGET', KEYS[2], 'revision')
 if revision and tonumber(revision) > tonumber(ARGV[3]) then return {'ahead', revision} end
 if redis.call('EXISTS', KEYS[1]) == 1 and (not revision or revision == ARGV[3]) then return {'there'} end
