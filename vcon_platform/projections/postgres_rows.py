@@ -18,7 +18,6 @@ from vcon_platform.projections.model import Projection
 from vcon_platform.projections.postgres_schema import Cursor, Table
 
 _ROW_FAULTS = ("22", "23", "54", "P0")  # data, integrity, a limit of the program, raised by a trigger
-_COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,13 @@ def by_uuid(row: FittedRow[str]) -> str:
 
 
 def line_of(cells: Sequence[str | None]) -> str:
-    return "\t".join(["\\N" if cell is None else cell.translate(_COPY_ESCAPES) for cell in cells]) + "\n"
+    """A line of COPY's text format. Not CSV, in which a server before PG 18 takes a text's line ``\\.`` for the end."""
+    return "\t".join(["\\N" if cell is None else _escaped(cell) for cell in cells]) + "\n"
+
+
+def _escaped(cell: str) -> str:
+    # Four searches that find nothing are ten times as quick as one str.translate.
+    return cell.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
 
 
 def standing(cursor: Cursor, projection: Projection, uuids: Sequence[str]) -> set[str]:
