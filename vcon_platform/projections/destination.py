@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
@@ -73,10 +73,25 @@ class Connections:
     """Where relative paths of options start."""
 
 
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What is wrong with rows that stand somewhere: keys that are there more than once, and columns that are empty
+    though the declaration asks for a value, each with how many rows."""
+
+    duplicates: int = 0
+    empty: Mapping[str, int] = field(default_factory=dict)
+
+
 class Session(ABC):
     """Changes of one projection at one destination on some days. A context manager: what was written and deleted
     stands when it is left without an error. Left by an error, a destination that can undo has undone everything, and
     any other has done a part, which the next reconcile finds."""
+
+    @property
+    def told(self) -> Mapping[str, float | str]:
+        """What people should know of the session when it has ended: bytes billed, calls made. Shown beside the asset;
+        numbers of several sessions are added up."""
+        return {}
 
     @abstractmethod
     def write(self, sets: Sequence[RowSet]) -> Written:
@@ -160,6 +175,10 @@ class Destination(ABC):
     @abstractmethod
     def count(self, projection: Projection, days: Sequence[str] | None = None) -> dict[str, int]:
         """Rows per day, of these days or of all days that have rows."""
+
+    def faults(self, projection: Projection, days: Sequence[str]) -> Faults | None:  # noqa: ARG002
+        """What a look at the rows of these days finds wrong, in one query; None for a kind that cannot look."""
+        return None
 
 
 def whole(rows: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -156,6 +156,17 @@ def landed(projection: str, destination: str) -> str:
     return f"landed:{projection}:{destination}"
 
 
+def landing_trouble(projection: str, destination: str) -> str:
+    """Hash: how often in a row a destination could not be landed, why, and until when (s) it is left alone."""
+    return f"landed:{projection}:{destination}:trouble"
+
+
+def sent(projection: str, destination: str, target: str) -> str:
+    """What was sent of a projection to a destination that cannot be asked; target: a digest of where it goes.
+    ``:days`` hash of uuid to day, ``:on:{day}`` hashes of uuid to what was sent, ``:counters`` hash."""
+    return f"sent:{projection}:{destination}:{target}"
+
+
 def result(digest: str) -> str:
     """String: a paid-for result."""
     return f"result:{digest}"
