@@ -9,7 +9,6 @@ A command group is a module there, say ``queues``. It has one of these: ``app``,
 from __future__ import annotations
 
 import pkgutil
-import sys
 from importlib import import_module
 from typing import Any
 
@@ -81,5 +80,14 @@ def build() -> typer.Typer:
 
 app = build()
 
+
+def main() -> None:
+    """What the console script calls: the command line of this installation, with the variables of its ``.env``."""
+    from vcon_platform.services.environment import adopt_env_file
+
+    adopt_env_file()
+    app()
+
+
 if __name__ == "__main__":
-    sys.exit(app())
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from dotenv import dotenv_values
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vcon_platform.cli import main
+from vcon_platform.references import value_of
 from vcon_platform.services.env_file import write_env_file
 from vcon_platform.services.environment import child_environment
 from vcon_platform.settings import Settings, env_file, load_settings
@@ -92,3 +95,21 @@ def test_init_leaves_a_file_of_the_users_own_alone(tmp_path: Path) -> None:
         file.write_text(text)
         assert "DAGSTER_HOME" in write_env_file(tmp_path)
         assert file.read_text() == text
+
+
+def test_a_command_finds_what_the_file_sets_and_the_shells_variables_win(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("OPENAI_API_KEY=from-file\nDEEPGRAM_KEY=from-file\n")
+    for name, value in {"VCON_ROOT": str(tmp_path), "OPENAI_API_KEY": "from-shell", "DEEPGRAM_KEY": ""}.items():
+        monkeypatch.setenv(name, value)  # also restores them afterwards
+    for name in ("VCON_ENV_FILE", "DEEPGRAM_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("vcon_platform.cli.app", lambda: None)
+    main()
+    assert [value_of("env:OPENAI_API_KEY"), value_of("env:DEEPGRAM_KEY")] == ["from-shell", "from-file"]
+
+
+def test_the_console_script_reads_the_file() -> None:
+    [script] = entry_points(group="console_scripts", name="vcon-platform")
+    assert script.load() is main

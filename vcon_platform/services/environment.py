@@ -45,10 +45,21 @@ def settings_environment(settings: Settings) -> dict[str, str | None]:
     return variables
 
 
+def adopt_env_file() -> None:
+    """Give this process the variables of ``.env``, as :func:`child_environment` gives them to others: a command that
+    runs a pipeline itself finds what ``env:NAME`` stands for. What is set already wins."""
+    for name, value in _of_file().items():
+        os.environ.setdefault(name, value)
+
+
+def _of_file() -> dict[str, str]:
+    file = env_file()
+    return {name: value for name, value in (dotenv_values(file) if file else {}).items() if value is not None}
+
+
 def child_environment(settings: Settings, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """The whole environment for the processes of the installation ``settings`` describes."""
-    file = env_file()
-    environment = {name: value for name, value in (dotenv_values(file) if file else {}).items() if value is not None}
+    environment = _of_file()
     environment.update(os.environ if inherited is None else inherited)
     for name, value in settings_environment(settings).items():
         if value is None:
