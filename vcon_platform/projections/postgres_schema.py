@@ -117,6 +117,13 @@ def ensure_table(cursor: Cursor, projection: Projection) -> None:
         )
     for _, statement in steps:
         cursor.execute(statement)
+    if found.unread:  # GRANT only warns where the role that grants may not
+        found = _find(cursor, table, options_of(projection))
+        if found is not None and found.unread:
+            raise DestinationError(
+                f"role {found.unread[0]} still cannot read {table}: run as the schema's owner: GRANT USAGE ON SCHEMA "
+                f'{table.schema} TO "{found.unread[0]}"'
+            )
 
 
 def planned(cursor: Cursor, projection: Projection) -> list[Step]:
