@@ -33,6 +33,7 @@ from vcon_platform.processors.enclosed import Media, Sealed, exact, pack, pack_b
 from vcon_platform.processors.once import OncePer, about, once_per_field
 from vcon_platform.processors.outgoing import HOSTS, Address, address_of, refusal, send
 from vcon_platform.processors.references import NotConfigured, needed, reference, value_of
+from vcon_platform.store.outgoing_headers import HEADER_VALUE, check_headers
 from vcon_platform.store.standard_webhooks import secret_bytes, signature
 from vcon_platform.vcon.export import ExportVersion
 
@@ -41,15 +42,6 @@ PREFIX = "WEBHOOK_"
 MOST_PARAMETERS = 64 << 10
 """Bytes of parameters in a notice."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_VALUE = re.compile(r"[\x20-\x7e]{0,4000}")
-_SECRET_HEADER = re.compile(r"auth(?!ors?$)|cookie|token|secret|password|(^|[-_])(api-?)?key$", re.IGNORECASE)
-_OURS = frozenset(
-    {
-        *("host", "content-length", "transfer-encoding", "connection", "accept-encoding", "user-agent"),
-        *("idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature"),
-    }
-)
 _checked_reference = reference(PREFIX)
 
 
@@ -62,18 +54,7 @@ def _url(value: str) -> str:
 
 
 def _headers(value: dict[str, str]) -> dict[str, str]:
-    for name, text in value.items():
-        if not _TOKEN.fullmatch(name):
-            raise ValueError(f"{name[:40]!r} is no name of a header")
-        if name.lower() in _OURS:
-            raise ValueError(f"may not hold {name!r}: it is set here")
-        if text.startswith("env:"):
-            _checked_reference(text)
-        elif _SECRET_HEADER.search(name):  # the value is not repeated
-            raise ValueError(f"{name!r} holds a secret: write env:NAME and set the variable NAME (WEBHOOK_...)")
-        elif not _VALUE.fullmatch(text):
-            raise ValueError(f"the value of {name!r} must be one line of ASCII")
-    return value
+    return check_headers(value, _checked_reference, f"{PREFIX}...")
 
 
 class WebhookOptions(ProcessorOptions):
@@ -252,7 +233,7 @@ def _filled(headers: Mapping[str, str]) -> dict[str, str]:
             found[name] = text
             continue
         value = value_of(text)
-        if value is None or not _VALUE.fullmatch(value):
+        if value is None or not HEADER_VALUE.fullmatch(value):
             what = "is not set" if value is None else "must be one line of ASCII"
             raise NotConfigured(
                 f"The webhook is not configured: the environment variable {text.removeprefix('env:')} (option headers, "
