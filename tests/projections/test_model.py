@@ -42,7 +42,7 @@ def test_the_key_is_the_uuid_unless_said_otherwise() -> None:
         ({"columns": [UUID, column(name="_row_hash")]}, "/columns/1/name", "reserved"),
         ({"columns": [UUID, column(name="xmin")]}, "/columns/1/name", "reserved"),
         ({"columns": [UUID, column(), column()]}, "/columns/2/name", "is there twice"),
-        ({"columns": [column()]}, "/key/0", "'uuid' is not a column"),
+        ({"columns": [column()]}, "/columns", "exactly one column"),
         ({"columns": [UUID, column(name="other", **{"from": "uuid"})]}, "/columns", "exactly one column"),
         ({"columns": [UUID, column()], "key": ["agent"]}, "/key", "must name 'uuid'"),
         ({"columns": [UUID, column()], "key": ["uuid", "agnet"]}, "/key/1", "did you mean 'agent'?"),

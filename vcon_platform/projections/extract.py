@@ -14,12 +14,17 @@ from typing import Any
 
 import orjson
 
+from vcon_platform.projections.bare import document_digest
 from vcon_platform.projections.outcome import Outcome
 from vcon_platform.vcon.dialogs import duration, started_at
 from vcon_platform.vcon.document import Vcon
+from vcon_platform.vcon.media import BodyError, decode_base64url
 from vcon_platform.vcon.turns import TRANSCRIPT_TYPES, transcript_text
 
 Extract = Callable[[Vcon, Outcome], Any]
+
+WHOLE = "vcon"
+"""The extractor of the whole document. Rows carry its digest; the document itself is put in when they land."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,8 @@ class Extractor:
     extract: Extract
 
 
-def _text(value: Any) -> str | None:
+def text_or_none(value: Any) -> str | None:
+    """The value, if it is text."""
     return value if isinstance(value, str) else None
 
 
@@ -40,18 +46,29 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _content(entry: Mapping[str, Any]) -> Any:
-    """The decoded body of an attachment or analysis whose body is JSON, as object or as text."""
-    body = entry.get("body")
-    if isinstance(body, str) and entry.get("encoding") in ("json", "none", None):
+def content(entry: Mapping[str, Any]) -> Any:
+    """The body of an attachment or analysis: JSON as JSON, also where it stands as text; bytes only where they are said
+    to be text."""
+    body, encoding = entry.get("body"), entry.get("encoding")
+    if not isinstance(body, str):
+        return body
+    if encoding in ("base64url", "base64"):
+        if not str(entry.get("mediatype", "")).startswith(("text/", "application/json")):
+            return None
+        try:
+            body = decode_base64url(body).decode()
+        except (BodyError, UnicodeDecodeError):
+            return None
+    if encoding == "json" or body.lstrip()[:1] in ("{", "["):  # a text that is a number stays the text that it is
         try:
             return orjson.loads(body)
-        except orjson.JSONDecodeError:
+        except (orjson.JSONDecodeError, UnicodeEncodeError):
             return body
     return body
 
 
-def _first_text(values: Iterable[Any]) -> str | None:
+def first_text(values: Iterable[Any]) -> str | None:
+    """The first that is text and not empty."""
     return next((value for value in values if isinstance(value, str) and value), None)
 
 
@@ -74,8 +91,9 @@ _DIRECTIONS = {
 }
 
 
-def _role_of(party: Mapping[str, Any]) -> str | None:
-    role = _text(party.get("role")) or _text(_mapping(party.get("meta")).get("role"))
+def role_of(party: Mapping[str, Any]) -> str | None:
+    """``agent`` or ``customer``, by the word that the party's maker has for it."""
+    role = text_or_none(party.get("role")) or text_or_none(_mapping(party.get("meta")).get("role"))
     return _ROLES.get(role.strip().casefold()) if role else None
 
 
@@ -108,7 +126,7 @@ def party_index(vcon: Vcon, side: str) -> int | None:
     By the party's ``role``. Where no party has that role: in a conversation of two, the one without a role, if the
     other one's is known. Where no role is known at all: by who began it and the direction.
     """
-    roles = [_role_of(_mapping(party)) for party in vcon.parties]
+    roles = [role_of(_mapping(party)) for party in vcon.parties]
     if side in roles:
         return roles.index(side)
     if any(roles):
@@ -125,7 +143,7 @@ def party_index(vcon: Vcon, side: str) -> int | None:
 def _party_member(side: str, *members: str) -> Extract:
     def extract(vcon: Vcon, _: Outcome) -> str | None:
         index = party_index(vcon, side)
-        return None if index is None else _first_text(_mapping(vcon.parties[index]).get(member) for member in members)
+        return None if index is None else first_text(_mapping(vcon.parties[index]).get(member) for member in members)
 
     return extract
 
@@ -135,7 +153,14 @@ def _party_member(side: str, *members: str) -> Extract:
 
 def _adapter_body(vcon: Vcon) -> Mapping[str, Any]:
     """The body of the attachment in which the adapter says what made this vCon."""
-    return next((_mapping(_content(entry)) for _, entry in vcon.attachments_for("adapter")), {})
+    return next((_mapping(content(entry)) for _, entry in vcon.attachments_for("adapter")), {})
+
+
+def adapter_names(vcon: Vcon) -> list[str]:
+    """What the adapter that captured the conversation is called: the kind of adapter, and its name in this
+    installation."""
+    body = _adapter_body(vcon)
+    return [name for name in (body.get("adapter"), body.get("name")) if isinstance(name, str) and name]
 
 
 def _said(vcon: Vcon, member: str) -> Iterable[Any]:
@@ -150,13 +175,13 @@ def _said(vcon: Vcon, member: str) -> Iterable[Any]:
 
 def direction(vcon: Vcon) -> str | None:
     """``inbound``, ``outbound`` or ``internal``, seen from the organisation; None where nothing says so."""
-    said = _first_text(_said(vcon, "direction"))
+    said = first_text(_said(vcon, "direction"))
     return _DIRECTIONS.get(said.strip().casefold()) if said else None
 
 
 def _disposition(vcon: Vcon, _: Outcome) -> str | None:
     dialogs = [_mapping(dialog) for dialog in vcon.dialog]
-    said = _first_text(entry.get("disposition") for entry in dialogs) or _first_text(_said(vcon, "disposition"))
+    said = first_text(entry.get("disposition") for entry in dialogs) or first_text(_said(vcon, "disposition"))
     if said:
         return said
     return "answered" if any(entry.get("type") in ("recording", "text") for entry in dialogs) else None
@@ -195,12 +220,13 @@ def _transcript_text(vcon: Vcon, _: Outcome) -> str | None:
     return transcript_text(vcon) or None
 
 
-def _transcript_language(vcon: Vcon, _: Outcome) -> str | None:
+def transcript_language(vcon: Vcon) -> str | None:
+    """The language that a transcript says it is in."""
     for entry in vcon.analysis:
         if isinstance(entry, dict) and entry.get("type") in TRANSCRIPT_TYPES:
-            body = _mapping(_content(entry))
+            body = _mapping(content(entry))
             inner = _mapping(body.get("transcript"))
-            found = _first_text((inner.get("language"), body.get("language"), body.get("detected_language")))
+            found = first_text((inner.get("language"), body.get("language"), body.get("detected_language")))
             if found:
                 return found
     return None
@@ -232,20 +258,24 @@ def _extractors() -> Iterable[Extractor]:
         "adapter",
         "The adapter that captured the conversation",
         ("attachments.adapter",),
-        lambda vcon, _: _first_text((_adapter_body(vcon).get("adapter"), _adapter_body(vcon).get("name"))),
+        lambda vcon, _: next(iter(adapter_names(vcon)), None),
     )
-    yield Extractor("subject", "The subject", ("subject",), lambda vcon, _: _text(vcon.data.get("subject")))
+    yield Extractor("subject", "The subject", ("subject",), lambda vcon, _: text_or_none(vcon.data.get("subject")))
     for side in ("agent", "customer"):
         reads = ("parties.role", "dialog.originator")
         yield Extractor(f"{side}.name", f"The {side}'s name", ("parties.name", *reads), _party_member(side, "name"))
         yield Extractor(f"{side}.tel", f"The {side}'s number", ("parties.tel", *reads), _party_member(side, "tel"))
     yield Extractor("transcript.text", "What was said, as text", ("analysis.transcript",), _transcript_text)
     yield Extractor(
-        "transcript.language", "The language that was spoken", ("analysis.transcript",), _transcript_language
+        "transcript.language",
+        "The language that was spoken",
+        ("analysis.transcript",),
+        lambda vcon, _: transcript_language(vcon),
     )
     yield Extractor("verdict", "done, filtered or failed", (), lambda _, outcome: outcome.verdict)
     yield Extractor("verdict_reason", "Why it was filtered or failed", (), lambda _, outcome: outcome.reason or None)
     yield Extractor("verdict_processor", "What filtered or failed it", (), lambda _, outcome: outcome.processor)
+    yield Extractor(WHOLE, "The whole document as JSON", ("vcon",), lambda vcon, _: document_digest(vcon))
     yield Extractor("pipeline", "The pipeline that decided", (), lambda _, outcome: outcome.pipeline)
     yield Extractor("pipeline_version", "Its version", (), lambda _, outcome: outcome.pipeline_version)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from vcon_platform.projections.column import FAULTS
 from vcon_platform.projections.destination import Rejected
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.rows import RowSet
@@ -35,19 +36,23 @@ def fitted[T](
     """The rows of these sets, and those that do not fit. ``value`` is :func:`~.values.fit` or
     :func:`~.values.python_value`, or calls one of them.
 
-    Rejected are a value that is a Misfit, nothing where the key or ``required`` asks for something, and the later of
-    two rows of one conversation with the same key. The uuid is the set's, whatever its values say: whoever can post a
-    vCon must not be able to write over another conversation's rows. Of two sets of one uuid the later counts.
+    Rejected are a value that is a Misfit or could not be had when the row was built, nothing where the key or
+    ``required`` asks for something, and the later of two rows of one conversation with the same key. The uuid is the
+    set's, whatever its values say: whoever can post a vCon must not be able to write over another conversation's rows.
+    Of two sets of one uuid the later counts.
     """
     columns = [(column.name, column.type, column.source == "uuid") for column in projection.columns]
     names = [column.name for column in projection.columns]
     keys = [names.index(name) for name in projection.key]
-    needed = frozenset(keys)
+    needed = {*keys, *(place for place, column in enumerate(projection.columns) if column.required)}
     rows: list[FittedRow[T]] = []
     rejected: list[Rejected] = []
     for each in {each.uuid: each for each in sets}.values():
         seen: set[Any] = set()
         for row in each.rows:
+            if faults := row.get(FAULTS):
+                rejected.append(_faulty(each.uuid, faults, names))
+                continue
             values: list[T | None] = []
             for place, (name, column_type, is_uuid) in enumerate(columns):
                 try:
@@ -56,7 +61,8 @@ def fitted[T](
                     rejected.append(Rejected(each.uuid, name, str(misfit)))
                     break
                 if fit is None and place in needed:
-                    rejected.append(Rejected(each.uuid, name, "empty, and part of the key"))
+                    why = "part of the key" if place in keys else "required"
+                    rejected.append(Rejected(each.uuid, name, f"empty, and {why}"))
                     break
                 values.append(fit)
             else:
@@ -68,6 +74,13 @@ def fitted[T](
                 seen.add(key)
                 rows.append(FittedRow(each.uuid, each.day, each.hash, tuple(values)))
     return rows, rejected
+
+
+def _faulty(uuid: str, faults: Any, names: list[str]) -> Rejected:
+    """The words are ours: a row may have come with its vCon from anywhere."""
+    column = next((name for name in faults if name in names), None) if isinstance(faults, list) else None
+    what = "its value" if column else "'where' or the grain's filter"
+    return Rejected(uuid, column, f"{what} failed on this conversation; mend the filter or set its key, then reprocess")
 
 
 def _comparable(value: Any, column_type: ColumnType) -> Any:

@@ -1,19 +1,6 @@
-"""How a conversation's way through a pipeline ended: what the verdict columns are filled from."""
+"""The outcome that rows are made from, under the name by which this room knows it; the ledger can tell it later."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Verdict = Literal["done", "filtered", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """``reason`` was written for the ledger (no personal data); ``processor`` is the one that filtered or failed."""
-
-    pipeline: str
-    pipeline_version: str
-    verdict: Verdict
-    reason: str = ""
-    processor: str | None = None
+from vcon_platform.ledger.outcome import Outcome as Outcome
+from vcon_platform.ledger.outcome import Verdict as Verdict

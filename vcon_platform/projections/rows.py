@@ -1,7 +1,7 @@
 """Rows: built from a vCon, carried in it as an attachment, and read back from there.
 
-Belongs here: what a conversation's rows are and how they travel. Not here: how a value becomes SQL (``values.py``, the
-destinations).
+Belongs here: what a conversation's rows are and how they travel. Not here: where their values come from
+(``building.py``), how a value becomes SQL (``values.py``, the destinations).
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
 
+from vcon_platform.projections.bare import ROWS, bare_document
+from vcon_platform.projections.building import row_values
 from vcon_platform.projections.errors import RowError
-from vcon_platform.projections.extract import EXTRACTORS, party_index
+from vcon_platform.projections.extract import party_index
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.outcome import Outcome as Outcome
-from vcon_platform.projections.values import Misfit, parse_time, without_nul
+from vcon_platform.projections.values import Misfit, parse_time
 from vcon_platform.vcon.document import Vcon
 
-PURPOSE = "projection"
-"""The purpose of an attachment that carries a row."""
+PURPOSE = ROWS
+"""The purpose of an attachment that carries rows."""
 
 _HASH = re.compile(r"([0-9a-f]{12})-[0-9a-f]{16}-([1-9][0-9]{0,8})")
 
@@ -34,7 +36,7 @@ class RowSet:
 
     ``day`` (UTC date of the conversation's created_at, ISO) is their partition; ``hash`` changes whenever day, values
     or the projection's declaration do, and only then. It begins with the declaration's version and ends with how many
-    rows there are: a destination that holds fewer of them does not hold the set."""
+    rows there are: a destination that holds fewer of them does not hold the set. No rows: no hash ("")."""
 
     uuid: str
     day: str
@@ -72,11 +74,21 @@ def count_of(digest: str) -> int:
 
 
 def build_rows(projection: Projection, vcon: Vcon, outcome: Outcome) -> RowSet:
-    """The rows of this conversation. Pure: the same document and outcome give the same rows. U+0000 is left out of
-    the values, all other text is verbatim. Raises :class:`RowError`."""
+    """The rows of this conversation; none where its declaration gives it none. Pure: the same document and outcome give
+    the same rows. U+0000 is left out of the values, all other text is verbatim but for masks. A column of the whole
+    document holds its digest (:func:`with_document`). Raises :class:`RowError`."""
     day = day_of(vcon)
-    row = {column.name: without_nul(EXTRACTORS[column.source].extract(vcon, outcome)) for column in projection.columns}
-    return RowSet(uuid=vcon.uuid, day=day, rows=(row,), hash=set_hash(projection, day, [row]))
+    rows = tuple(row_values(projection, vcon, outcome))
+    return RowSet(uuid=vcon.uuid, day=day, rows=rows, hash=set_hash(projection, day, rows) if rows else "")
+
+
+def with_document(projection: Projection, rows: RowSet, vcon: Vcon) -> RowSet:
+    """The rows with the document itself where they carry its digest, as it is landed. The hash stays: it is that of
+    the rows that the document carries."""
+    if not projection.whole_columns:
+        return rows
+    whole = dict.fromkeys(projection.whole_columns, bare_document(vcon))
+    return replace(rows, rows=tuple({**row, **whole} for row in rows.rows))
 
 
 def as_attachment(
@@ -170,8 +182,10 @@ def replaceable(vcon: Vcon, index: int) -> bool:
 
 
 def put_rows(vcon: Vcon, rows: RowSet, projection: Projection, outcome: Outcome) -> bool:
-    """Let the vCon carry these rows: in place of the projection's earlier ones, else as a new attachment. False, and
-    nothing changed, when it carries the same rows already."""
+    """Let the vCon carry these rows: in place of the projection's earlier ones, else as a new attachment; where there
+    are none, withdraw those. False, and nothing changed, when it carries the same rows already."""
+    if not rows.rows:
+        return withdraw_rows(vcon, projection.name)
     attachment = as_attachment(rows, projection, outcome)
     index = _own_index(vcon, projection.name)
     # Compared whole: an attachment that came with a posted vCon may have the right hash and other rows.
@@ -189,14 +203,23 @@ def put_rows(vcon: Vcon, rows: RowSet, projection: Projection, outcome: Outcome)
     return True
 
 
-def withdraw_rows(vcon: Vcon, projection: str) -> None:
+def withdraw_rows(vcon: Vcon, projection: str) -> bool:
     """Empty the projection's attachments in place: indexes are positions, so nothing is ever removed. One that was
-    signed stays as it is, and an empty one follows it."""
+    signed stays as it is, and an empty one follows it. False, and nothing changed, where there was nothing to empty."""
+    changed = False
     for index, attachment in list(vcon.attachments_for(PURPOSE)):
-        body = attachment.get("body")
-        if isinstance(body, dict) and body.get("projection") == projection and body.get("hash"):
+        body = _body(attachment)
+        if body.get("projection") == projection and body.get("hash"):
             emptied = {**attachment, "body": {**body, "hash": "", "rows": []}}
             if replaceable(vcon, index):
                 vcon.put("attachments", emptied, index)
-            elif find_rows(vcon, projection) is not None:
+                changed = True
+            elif _carries_rows(vcon, projection):
                 vcon.append("attachments", emptied)
+                changed = True
+    return changed
+
+
+def _carries_rows(vcon: Vcon, projection: str) -> bool:
+    index = _own_index(vcon, projection)
+    return index is not None and bool(_body(vcon.attachments[index]).get("hash"))
