@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, text
 from tests.support import free_port
 from vcon_platform.ledger.errors import EventRefused, LedgerUnavailable
 from vcon_platform.ledger.events import EventKind, LedgerEvent, read_event
+from vcon_platform.ledger.outcome import Outcome
 from vcon_platform.ledger.store import Ledger
 from vcon_platform.services.postgres import libpq_url
 from vcon_platform.vcon.uuids import new_uuid
@@ -48,6 +49,31 @@ def test_events_of_a_conversation_stand_in_the_order_they_were_appended(postgres
     assert [found.event for found in ledger.events_of(uuid)] == ["created", "processed", "done"]
     assert ledger.events_of(uuid.upper()) == events
     assert ledger.events_of("no uuid") == []
+
+
+def test_the_outcome_is_how_the_way_through_any_of_these_pipelines_ended_last(postgres_url: str) -> None:
+    ledger, done, filtered, elsewhere, under_way = Ledger(postgres_url), new_uuid(), new_uuid(), new_uuid(), new_uuid()
+    here = {"pipeline": "recall", "pipeline_version": "ab12"}
+    ledger.append(
+        [
+            event(done, EventKind.FAILED, processor="transcribe", detail={"reason": "broken"}, **here),
+            event(done, EventKind.DONE, **here),
+            event(filtered, EventKind.DONE, **here),
+            event(
+                filtered,
+                EventKind.FILTERED,
+                processor="finder",
+                detail={"reason": "no word"},
+                **{**here, "pipeline": "b"},
+            ),
+            event(elsewhere, EventKind.DONE, **{**here, "pipeline": "other"}),
+            event(under_way, EventKind.PROCESSED, processor="transcribe", **here),
+        ]
+    )
+    assert ledger.outcomes_of(["recall", "b"], [done, filtered, elsewhere, under_way, new_uuid()]) == {
+        done: Outcome("recall", "ab12", "done"),
+        filtered: Outcome("b", "ab12", "filtered", "no word", "finder"),
+    }
 
 
 def test_the_same_event_twice_is_stored_once(postgres_url: str) -> None:

@@ -17,12 +17,23 @@ from sqlalchemy.exc import DBAPIError
 
 from vcon_platform.ledger.errors import EventRefused, LedgerError, LedgerUnavailable
 from vcon_platform.ledger.events import EventKind, LedgerEvent, read_event
+from vcon_platform.ledger.outcome import Outcome, Verdict
 from vcon_platform.ledger.schema import EVENTS, create, is_complete
 from vcon_platform.ledger.usage import By, UsageSum, ensure_view, sums
 
 _CHUNK = 5_000  # events per statement: large enough to be quick, small enough to be a modest message
 _ENDS = (EventKind.DONE, EventKind.FILTERED, EventKind.FAILED, EventKind.WITHDRAWN)
 _BEGINNINGS = (EventKind.QUEUED, EventKind.REDRIVEN, EventKind.RETRIED)
+_VERDICTS: dict[str, Verdict] = {"done": "done", "filtered": "filtered", "failed": "failed"}
+_OUTCOME = (
+    EVENTS.c.vcon_uuid,
+    EVENTS.c.event,
+    EVENTS.c.pipeline,
+    EVENTS.c.pipeline_version,
+    EVENTS.c.processor,
+    EVENTS.c.detail["reason"].astext,
+    EVENTS.c.detail["code"].astext,
+)
 _COLUMNS = [column for column in EVENTS.columns if column.name != "id"]
 _NAMES = ", ".join(column.name for column in _COLUMNS)
 # One parameter, whatever the number of events. Sorted by place: rows are locked in the order of the outbox, so two
@@ -127,6 +138,29 @@ class Ledger:
                     .order_by(EVENTS.c.vcon_uuid, EVENTS.c.id.desc())
                 )
                 found.update((str(uuid), version or "") for uuid, version in connection.execute(query))
+        return found
+
+    def outcomes_of(self, pipelines: Sequence[str], vcon_uuids: Sequence[str]) -> dict[str, Outcome]:
+        """uuid to how its way through these pipelines ended last (done, filtered, failed), whichever of them it was;
+        those that have not ended in any are left out."""
+        self.ensure()
+        found: dict[str, Outcome] = {}
+        with self._transaction() as connection:
+            for at in range(0, len(vcon_uuids), _CHUNK):
+                query = (
+                    select(*_OUTCOME)
+                    .where(EVENTS.c.vcon_uuid.in_(list(vcon_uuids[at : at + _CHUNK])))
+                    .where(EVENTS.c.pipeline.in_(list(pipelines)))
+                    .where(EVENTS.c.event.in_(list(_VERDICTS)))
+                    .distinct(EVENTS.c.vcon_uuid)
+                    .order_by(EVENTS.c.vcon_uuid, EVENTS.c.id.desc())
+                )
+                for uuid, event, pipeline, version, processor, reason, code in connection.execute(query):
+                    verdict = _VERDICTS[event]
+                    by = None if verdict == "done" else processor
+                    if verdict == "filtered" and code:  # by the pipeline's rules of consent, before that processor
+                        by = str(EventKind.CONSENT)
+                    found[str(uuid)] = Outcome(pipeline, version or "", verdict, reason or "", by)
         return found
 
     def usage(self, by: By, *, since: datetime | None = None, until: datetime | None = None) -> list[UsageSum]:

@@ -5,7 +5,8 @@ Belongs here: what such a filter is given, and what its faults become. Not here:
 
 ``.`` is always the conversation (:func:`~.bare.bare_document`), whatever the grain, so that one filter reads alike in
 every declaration. ``$element`` is the row's element, ``$position`` its number from 0, ``$outcome`` how the pipeline
-ended ({pipeline, pipeline_version, verdict, reason, processor}). All filters of a projection go to the child in one question.
+ended ({pipeline, pipeline_version, verdict, reason, processor}). All filters of a projection go to the child in one
+question.
 
 A filter that fails on one element costs that row its place in the table and no other: documents come from many makers,
 and the row is told by uuid and column where it would have landed.
