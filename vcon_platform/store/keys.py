@@ -156,6 +156,11 @@ def landed(projection: str, destination: str) -> str:
     return f"landed:{projection}:{destination}"
 
 
+def folder_lock(target: str) -> str:
+    """Lock: who changes a folder of files that rows land in."""
+    return f"landing:folder:{target}"
+
+
 def landing_trouble(projection: str, destination: str) -> str:
     """Hash: how often in a row a destination could not be landed, why, and until when (s) it is left alone."""
     return f"landed:{projection}:{destination}:trouble"
