@@ -58,6 +58,17 @@ def test_a_definition_file_is_simulated_on_a_vcon_file(run: Run, pipelines: Path
     assert told["verdict"]["ending"] == "done"
 
 
+def test_a_long_change_is_shortened(run: Run, pipelines: Path, sample: Path) -> None:
+    words = [{"word": f"word{n}", "parts": [*range(20)]} for n in range(20)]
+    text = orjson.dumps(
+        {"processors": [{"processor_name": "set_parameters", "processor_options": {"parameters": {"said": words}}}]}
+    )
+    (pipelines / "long.json").write_bytes(text)
+    shown = run("pipelines", "simulate", "long", sample)
+    assert len(shown.output) < 1500
+    assert "characters; --json shows more)" in " ".join(shown.output.split())
+
+
 def test_what_costs_is_not_bought_and_that_is_said(run: Run, pipelines: Path, tmp_path: Path) -> None:
     recording = {"type": "recording", "start": "2026-11-02T09:00:00Z", "duration": 35, "parties": 0, "body": "UklGRg"}
     file = tmp_path / "call.json"

@@ -227,13 +227,19 @@ def _expired() -> ProcessorIO:
 
 
 @pytest.mark.parametrize(
-    ("make", "state"),
-    [(call, "none"), (_untrusted, "untrusted"), (_expired, "expired")],
+    ("make", "state", "says"),
+    [
+        (call, "none", "it is not signed"),
+        (_untrusted, "untrusted", "no certificate of allowed_ca_cert_pems"),
+        (_expired, "expired", "not valid now"),
+    ],
     ids=["none", "untrusted", "old"],
 )
-def test_a_signature_that_is_not_valid_fails_the_job(make: Callable[[], ProcessorIO], state: str) -> None:
+def test_a_signature_that_is_not_valid_fails_the_job_and_says_why(
+    make: Callable[[], ProcessorIO], state: str, says: str
+) -> None:
     io = with_originals(make())
-    with pytest.raises(BadSignature) as failed:
+    with pytest.raises(BadSignature, match=says) as failed:
         run(Verify, io)
     assert failed.value.code == f"signature_{state}"
     assert io.recorded == []

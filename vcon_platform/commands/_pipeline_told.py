@@ -9,6 +9,7 @@ import json as json_text
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from vcon_platform.commands._shown import shown, visible
@@ -28,6 +29,9 @@ _STYLES = {
     "not_run": "magenta",
     "not_reached": "dim",
 }
+
+_LONGEST = 600
+"""Characters of a change that are shown: a transcript with a time for each word has tens of thousands."""
 
 
 def print_simulation(told: Simulation, *, buy: bool) -> None:
@@ -100,11 +104,15 @@ def _print_documents(console: Console, documents: Iterable[DocumentEdits]) -> No
 
 def _print_lines(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
-        console.print(_indented(Text(visible(line), "green" if line.startswith("+") else "red")))
+        text = visible(line)
+        if len(text) > _LONGEST:
+            text = f"{text[:_LONGEST]}… ({len(text):,} characters; --json shows more)"
+        console.print(_indented(Text(text, "green" if line.startswith("+") else "red")))
 
 
-def _indented(text: Text, by: int = 3) -> Text:
-    return Text(" " * by) + text
+def _indented(text: Text, by: int = 3) -> Padding:
+    """Also where it goes on in further lines."""
+    return Padding(text, (0, 0, 0, by), expand=False)
 
 
 def _print_verdict(console: Console, auxiliary: str, ending: str, reason: str, processor: str | None) -> None:

@@ -4,6 +4,8 @@ Belongs here: printing. What is printed comes from the classes alone (:mod:`vcon
 """
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,12 +34,13 @@ def list_processors(as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"processors": [describe(cls) for cls in registry], "broken": dict(registry.broken)}))
         return
     table = Table(box=None, header_style="bold")
-    for header in ("processor", "version", "effects", "what it does"):
-        table.add_column(header, overflow="fold")
+    table.add_column("processor", no_wrap=True)
+    table.add_column("what it does, and its effects")
     for cls in registry:
         about = describe(cls)
-        effects = escape(", ".join(about["effects_in_words"]))
-        table.add_row(about["name"], about["version"], effects, escape(about["description"]))
+        effects = ", ".join(about["effects_in_words"])
+        told = escape(_first_sentence(about["description"])) + (f"\n[dim]{escape(effects)}[/dim]" if effects else "")
+        table.add_row(about["name"], told)
     Console(emoji=False).print(table)
     if registry.broken:
         for name, reason in registry.broken.items():
@@ -66,16 +69,36 @@ def show_processor(
     if about["pool"]:
         console.print(f"Pool: {escape(about['pool'])} (VCON_POOLS limits its calls at once)", highlight=False)
     console.print()
+    own = [option for option in about["options"] if not option["common"]]
+    if own:
+        console.print(_options("option", own))
+    else:
+        console.print("It has no options of its own.")
+    console.print()
+    console.print(_options("and of every processor", [option for option in about["options"] if option["common"]]))
+
+
+def _options(header: str, options: Sequence[Mapping[str, Any]]) -> Table:
+    """Type and default share a column: four of them leave a terminal of 80 characters no room for the meaning."""
     table = Table(box=None, header_style="bold")
-    for header in ("option", "type", "default", "meaning"):
-        table.add_column(header, overflow="fold")
-    for option in about["options"]:
-        table.add_row(option["name"], escape(option["type"]), _default(option), escape(option["description"]))
-    console.print(table)
+    table.add_column(header, no_wrap=True)
+    table.add_column("what it takes", overflow="fold", max_width=34)
+    table.add_column("meaning", overflow="fold", ratio=1)
+    for option in options:
+        table.add_row(option["name"], f"{escape(option['type'])}\n{_default(option)}", escape(option["description"]))
+    return table
 
 
-def _default(option: dict[str, Any]) -> str:
-    return "[bold]required[/bold]" if option["required"] else escape(json.dumps(option["default"], ensure_ascii=False))
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1)[0]
+
+
+def _default(option: Mapping[str, Any]) -> str:
+    if option["required"]:
+        return "[bold]required[/bold]"
+    if option["default"] is None:
+        return "[dim]unset[/dim]"
+    return f"[dim]{escape(json.dumps(option['default'], ensure_ascii=False))}[/dim]"
 
 
 @app.command("docs")

@@ -19,13 +19,14 @@ _BOUNDS = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to")
 
 
 def describe(cls: type[Processor[Any]]) -> dict[str, Any]:
-    """Name, version, title, description, effects (also in words), consent purpose, pool, and the options in their
-    order: those of its own first, then those that every processor has (``common``)."""
+    """Name, version, title, description, effects (also in words), consent purpose, pool, and the options: those of its
+    own first, of which those that must be given before all others, then those that every processor has (``common``).
+    """
     schema = cls.options.model_json_schema()
     fields = schema.get("properties", {})
     secret = secret_options(cls.options)
     options = [_option(name, cls.options.model_fields[name], fields[name], schema, name in secret) for name in fields]
-    options.sort(key=lambda option: option["common"])
+    options.sort(key=lambda option: (option["common"], not option["required"]))
     return {
         "name": cls.name,
         "version": cls.version,

@@ -55,6 +55,15 @@ class VerifyOptions(ProcessorOptions):
     )
 
 
+_WORDS = {
+    "none": "it is not signed",
+    "expired": "its signature is expired: a certificate of the signer is not valid now",
+    "untrusted": "its signature is untrusted: no certificate of allowed_ca_cert_pems, else VCON_TRUST_DIR, vouches for "
+    "the signer",
+    "invalid": "its signature is invalid: this is not what was signed",
+}
+
+
 class Verify(Processor[VerifyOptions]):
     """A look at a signature."""
 
@@ -78,9 +87,9 @@ class Verify(Processor[VerifyOptions]):
                 "verify has no certificates to judge by: set VCON_TRUST_DIR to a folder of trusted roots, or name them "
                 "in the option allowed_ca_cert_pems"
             )
-        what = "it is not signed" if state == "none" else f"its signature is {state}"
+        what = _WORDS.get(state, f"its signature is {state}")
         if state != "valid" and options.if_not_valid == "fail":
-            raise _bad(f"vCon {io.vcon.uuid}: {what}", state)
+            raise _bad(f"vCon {io.vcon.uuid}: {what} (the option if_not_valid can let it go on or end its way)", state)
         io.record(EventKind.VERIFIED, signature=state, signer=found.signer)
         io.parameters[self.name] = {"signature": state, "signer": found.signer}
         if options.attach:
