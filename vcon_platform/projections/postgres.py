@@ -25,7 +25,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from vcon_platform.projections.destination import Connections, Destination, Session, Step, Written
+from vcon_platform.projections.destination import Connections, Destination, Faults, Session, Step, Written
 from vcon_platform.projections.errors import DestinationError, DestinationUnavailable, ProjectionInvalid
 from vcon_platform.projections.explain import choose
 from vcon_platform.projections.fitting import fitted
@@ -140,6 +140,25 @@ class PostgresDestination(Destination):
                 return {day.isoformat(): rows for day, rows in cast("list[tuple[date, int]]", cursor.fetchall())}
         except TableMissing:
             return {}
+
+    def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
+        required = [each.name for each in projection.columns if each.required or each.name in projection.key]
+        query = sql.SQL(
+            'SELECT count(*) - count(DISTINCT ({key})), {empty} FROM {table} WHERE "_day" = ANY(%s::date[])'
+        )
+        empty = [sql.SQL("count(*) FILTER (WHERE {} IS NULL)").format(sql.Identifier(name)) for name in required]
+        try:
+            with self._transaction(projection) as cursor:
+                cursor.execute(
+                    query.format(
+                        key=names_of(projection.key), empty=sql.SQL(", ").join(empty), table=Table.of(projection).quoted
+                    ),
+                    (list(days),),
+                )
+                [(duplicates, *counts)] = cursor.fetchall()
+        except TableMissing:
+            return Faults()
+        return Faults(int(duplicates), {name: count for name, count in zip(required, counts, strict=True) if count})
 
     @contextmanager
     def _transaction(self, projection: Projection) -> Iterator[Cursor]:
