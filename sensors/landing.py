@@ -1,18 +1,23 @@
 """The landing sensor: turns days on which rows changed into runs that land them.
 
-Neighbouring days go into one run (a partition range); a run covers every table that is behind. While one is under way
-no other is asked for: it lands what is behind by then, and the next tick sees what is not.
+Neighbouring days go into one run (a partition range); a run covers every table of one kind of destination that is
+behind, so that no slow service holds up the others. A table that a run is landing is left to it, and the next tick sees
+what is behind by then; one whose destination failed is left alone for a while, longer each time.
 """
 
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from vcon_platform.orchestration import naming
-from vcon_platform.orchestration.under_way import under_way
+from vcon_platform.orchestration.under_way import UNDER_WAY
 from vcon_platform.projections.days import day_ranges
+from vcon_platform.projections.destination import destination_kind
+from vcon_platform.projections.landing import landing_mark
 from vcon_platform.projections.model import Projection
 from vcon_platform.store.rows import RowIndex
 
@@ -22,7 +27,11 @@ MAX_RUNS = 4
 
 def landing_sensor(projections: Sequence[Projection], job: Any) -> dg.SensorDefinition:
     """The sensor over these projections; ``job`` is the Dagster job that can land any of them."""
-    tables = [(projection.name, ref.kind) for projection in projections for ref in projection.destinations]
+    tables = [
+        (projection.name, ref.kind, landing_mark(destination_kind(ref.kind), projection))
+        for projection in projections
+        for ref in projection.destinations
+    ]
 
     @dg.sensor(
         name="landing",
@@ -34,17 +43,54 @@ def landing_sensor(projections: Sequence[Projection], job: Any) -> dg.SensorDefi
     )
     def land(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         index = RowIndex(context.resources.redis.client())
-        behind = {table: days for table in tables if (days := index.behind(*table))}
+        behind = {(name, kind): days for name, kind, mark in tables if (days := index.behind(name, mark))}
         if not behind:
             return dg.SkipReason("every destination holds what it should")
-        if under_way(context.instance, naming.LANDING_TAG, ["true"]):
-            return dg.SkipReason("a run is landing rows already")
-        every_day = sorted({day for days in behind.values() for day in days})
-        requests = []
-        for first, last in day_ranges(every_day, MAX_RUNS):
-            wanted = [
+        waits = _waits(index, [(name, kind, mark) for name, kind, mark in tables if (name, kind) in behind])
+        landing = _being_landed(context.instance)
+        due = {
+            table: days
+            for table, days in behind.items()
+            if table not in waits and dg.AssetKey(naming.projection_key(*table)) not in landing
+        }
+        if not due:
+            return dg.SkipReason("; ".join([*waits.values()]) or "runs are landing rows already")
+        return dg.SensorResult(run_requests=_requests(due))
+
+    return land
+
+
+def _waits(index: RowIndex, tables: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str], str]:
+    """The tables that are left alone for a while, each with a sentence that says so."""
+    now = time.time()
+    found = {}
+    for name, kind, mark in tables:
+        trouble = index.trouble(name, mark)
+        if trouble is not None and trouble.until > now:
+            until = datetime.fromtimestamp(trouble.until, UTC)
+            found[name, kind] = (
+                f"{name}/{kind} failed {trouble.times} times in a row and is tried again at {until:%H:%M:%S} UTC: "
+                f"{trouble.reason}"
+            )
+    return found
+
+
+def _being_landed(instance: dg.DagsterInstance) -> set[dg.AssetKey]:
+    """The tables that unfinished landing runs cover. One query."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY, tags={naming.LANDING_TAG: "true"}))
+    return {key for run in runs for key in run.asset_selection or ()}
+
+
+def _requests(due: dict[tuple[str, str], list[str]]) -> list[dg.RunRequest]:
+    kinds = sorted({kind for _, kind in due})
+    most = max(1, MAX_RUNS // len(kinds))
+    requests = []
+    for wanted in kinds:
+        tables = {table: days for table, days in due.items() if table[1] == wanted}
+        for first, last in day_ranges(sorted({day for days in tables.values() for day in days}), most):
+            keys = [
                 dg.AssetKey(naming.projection_key(*table))
-                for table, days in behind.items()
+                for table, days in tables.items()
                 if any(first <= day <= last for day in days)
             ]
             tags = {
@@ -52,7 +98,5 @@ def landing_sensor(projections: Sequence[Projection], job: Any) -> dg.SensorDefi
                 ASSET_PARTITION_RANGE_START_TAG: first,
                 ASSET_PARTITION_RANGE_END_TAG: last,
             }
-            requests.append(dg.RunRequest(asset_selection=wanted, tags=tags))
-        return dg.SensorResult(run_requests=requests)
-
-    return land
+            requests.append(dg.RunRequest(asset_selection=keys, tags=tags))
+    return requests

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from vcon_platform.orchestration import naming
+from vcon_platform.orchestration.lineage import pipeline_metadata
 from vcon_platform.orchestration.pipeline_ops import docs_of, lease_op, run_tags, settle_op, step_op
 from vcon_platform.pipelines.definition import Definition
 from vcon_platform.projections.model import Projection
@@ -37,7 +38,9 @@ def build_pipeline(
         keys_by_output_name={"result": key},
         group_name="pipelines",
         descriptions_by_output_name={"result": _description(definition)},
-        metadata_by_output_name={"result": _metadata(definition)},
+        metadata_by_output_name={
+            "result": {**_metadata(definition), **pipeline_metadata(definition, sources, projections.values())}
+        },
         code_versions_by_output_name={"result": definition.version},
     )
     job = dg.define_asset_job(
