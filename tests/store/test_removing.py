@@ -231,7 +231,8 @@ def test_what_was_cut_off_is_finished_by_whoever_sweeps(
 def test_whatever_happens_in_whatever_order_it_is_as_it_was_left(
     store: DocumentStore, media: MediaStore, redis_client: Redis, happens: list[str]
 ) -> None:
-    uuid, expected, last = new_uuid(), None, 0
+    uuid, last = new_uuid(), 0
+    expected: list[str] | None = None
     for number, what in enumerate(happens):
         if what == "create":
             _create(store, uuid)

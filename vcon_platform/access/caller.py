@@ -5,12 +5,16 @@ Belongs here: what is known of them. Not here: how it was found out (``keys.py``
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vcon_platform.access.scopes import covers
 from vcon_platform.errors import PlatformError
+
+OIDC = "oidc:"
+"""What the ids of bearers of an identity provider's tokens begin with."""
 
 
 class NotAllowed(PlatformError):
@@ -62,6 +66,13 @@ class Caller:
     visible: Visible = EVERYTHING
     rate: float = 0.0
     """Requests per second that they may make; 0: as many as they like."""
+
+    @property
+    def alias(self) -> str:
+        """What the ledger calls them: a key's id. Of a token's subject, which may be a name, a hash."""
+        if not self.id.startswith(OIDC):
+            return self.id
+        return OIDC + hashlib.sha256(self.id.encode()).hexdigest()[:16]
 
     def may(self, wanted: str) -> bool:
         """True if their scopes cover this one."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from vcon_platform.access.caller import EVERYTHING, Caller, NotKnown, Visible
+from vcon_platform.access.caller import EVERYTHING, OIDC, Caller, NotKnown, Visible
 from vcon_platform.access.scopes import ScopeRefused, scope
 from vcon_platform.errors import PlatformError
 
@@ -151,7 +151,7 @@ class Tokens:
         subject = str(claims["sub"])[:200]
         tags, adapters = _texts(claims, "vcon_tags"), _texts(claims, "vcon_adapters")
         visible = Visible(adapters, tags) if tags or adapters else EVERYTHING
-        return Caller(f"oidc:{subject}", subject, frozenset(held), str(claims.get("tenant") or "")[:200], visible)
+        return Caller(f"{OIDC}{subject}", subject, frozenset(held), str(claims.get("tenant") or "")[:200], visible)
 
 
 def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.concurrency import run_in_threadpool
 
 from vcon_platform import __version__
 from vcon_platform.api import (
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         py_vcon_api.server.start()
         yield
         py_vcon_api.server.stop()
+        await run_in_threadpool(parts.reads.flush)
 
     app = FastAPI(
         lifespan=lifespan,
@@ -73,7 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health.router(chosen))
     app.include_router(vcons_search.router(lambda: parts.store, gate))
     app.include_router(vcons.router(chosen, gate, parts))
-    app.include_router(vcons_views.router(chosen, lambda: parts.store, gate))
+    app.include_router(vcons_views.router(chosen, lambda: parts.store, gate, parts.reads))
     app.include_router(bulk.router(chosen, gate, parts))
     app.include_router(events.router(chosen, lambda: parts.store, gate))
     app.include_router(conserver.router(chosen, gate, parts))

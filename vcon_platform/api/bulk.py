@@ -116,7 +116,9 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
             store = parts.store
             for page in chain((first,), pages):
                 for uuids in batched(page, AT_ONCE):
-                    for vcon in store.documents.read(uuids).values():
+                    vcons = store.documents.read(uuids)
+                    parts.reads.note_all(who, vcons, "export")
+                    for vcon in vcons.values():
                         data = vcon.data if version == "current" else export(vcon.data, version)
                         yield from write_document(store.media, data) if media else iter((orjson.dumps(data),))
                         yield b"\n"

@@ -14,7 +14,7 @@ Belongs here: that contract. Not here: what any of it does (the store, ``pipelin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import batched
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
 from vcon_platform.api.conserver_config import config_of
 from vcon_platform.api.health import TIMEOUT
-from vcon_platform.api.parts import Parts, need_ingest, source_of, take_in, written
+from vcon_platform.api.parts import Parts, need_ingest, removed, source_of, take_in, written
 from vcon_platform.api.problems import Problem
 from vcon_platform.api.quick import NoParameters
 from vcon_platform.api.vcons_search import moment
@@ -87,6 +87,7 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
             found = await parts.found(who, uuid)
         except Missing:
             raise Problem(404, "not_found", "vCon not found") from None
+        parts.reads.note(who, uuid)
         return await _whole(settings, parts, found.vcon, 200)
 
     parts.quick.post(f"{PREFIX}/vcon", take, PostAsked)
@@ -222,6 +223,15 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
     async def one(request: Request, vcon_uuid: str, who: WhoAsks) -> Response:
         return await give(request, who, NoParameters(), vcon_uuid)
 
+    @routes.delete("/vcon/{vcon_uuid}", dependencies=gate("erase"), summary="Remove a vCon", status_code=204)
+    async def delete(vcon_uuid: str, who: WhoAsks) -> None:
+        """The same answer for one that is not there."""
+        uuid = canonical_uuid(vcon_uuid)
+        if uuid is None:
+            raise Problem(422, "bad_uuid", "vcon_uuid is no uuid")
+        with suppress(Missing):
+            await removed(parts, who, uuid)
+
     @routes.get("/vcons", dependencies=gate("read"), summary="Several vCons")
     def several(
         who: WhoAsks, vcon_uuids: Annotated[list[str], Query(min_length=1, max_length=_ALL)]
@@ -251,6 +261,7 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
                 must_see(who, parts.store.documents, uuid, vcon)
             except Missing:
                 del found[uuid]
+        parts.reads.note_all(who, found, "document")
         return found
 
     @routes.get("/vcons/search", dependencies=gate("read"), summary="Find vCons by a party")

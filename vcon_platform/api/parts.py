@@ -22,10 +22,13 @@ from vcon_platform.access.caller import Caller
 from vcon_platform.api.gathered import Gathered
 from vcon_platform.api.queues import desk_of
 from vcon_platform.api.quick import QuickRoutes
+from vcon_platform.api.reads import Reads
+from vcon_platform.api.visibility import must_see
 from vcon_platform.errors import PlatformError
-from vcon_platform.ingress.answer import UUID_TAKEN, Answer, Offered, Outcome, Source
+from vcon_platform.ingress.answer import ALWAYS, UUID_TAKEN, Answer, Condition, Offered, Outcome, Source
 from vcon_platform.ingress.door import Door
 from vcon_platform.ingress.opening import open_door, zone_of
+from vcon_platform.pipelines.removal import remove
 from vcon_platform.settings import Settings
 from vcon_platform.store.connection import explained
 from vcon_platform.store.documents import Missing
@@ -63,6 +66,7 @@ class Parts:
         self._desk = desk_of(settings, lambda: self.store)
         self.small: Gathered[Offered, Answer] = Gathered("door", self._take)
         self._reads: Gathered[tuple[str, bool], Found] = Gathered("read", self._read)
+        self.reads = Reads(lambda: self.store.client)
 
     @property
     def store(self) -> Store:
@@ -147,16 +151,19 @@ def source_of(
         strict,
         require_signature,
         zone=zone_of(settings),
+        by=who.alias,
         sees=None if who.visible.everything else who.visible.shows,
     )
 
 
-async def take_in(parts: Parts, request: Request, origin: Source, media_type: str | None = None) -> Answer:
+async def take_in(
+    parts: Parts, request: Request, origin: Source, media_type: str | None = None, condition: Condition = ALWAYS
+) -> Answer:
     """Take a request's body in. One that is large is streamed, after its queues were looked at. Raises Rejected,
     UnknownQueue, QueueFull, and what the store raises."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) <= SMALL:
-        return await parts.small.ask(Offered(await request.body(), origin, media_type))
+        return await parts.small.ask(Offered(await request.body(), origin, media_type, condition=condition))
     await run_in_threadpool(parts.check_queues, origin.queues)
     settings = parts.settings
     settings.spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -169,7 +176,18 @@ async def take_in(parts: Parts, request: Request, origin: Source, media_type: st
             spool.write(piece)
         spool.seek(0)
         content = spool.read() if size <= SPOOLED else spool
-        return await run_in_threadpool(parts.door.take, content, origin, media_type=media_type)
+        return await run_in_threadpool(parts.door.take, content, origin, media_type=media_type, condition=condition)
+
+
+async def removed(parts: Parts, who: Caller, uuid: str, expect: int | None = None) -> None:
+    """Remove a vCon that this caller may see. Raises Missing, RevisionChanged, and what the store raises."""
+
+    def work() -> None:
+        if not who.visible.everything:
+            must_see(who, parts.store.documents, uuid)
+        remove(parts.store, uuid, by=who.alias, expect=expect)
+
+    await run_in_threadpool(work)
 
 
 async def written(

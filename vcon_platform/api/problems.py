@@ -25,12 +25,14 @@ from vcon_platform.store.identity import StoreMismatch
 from vcon_platform.store.keys import NameRefused
 from vcon_platform.store.objects import ObjectsUnavailable
 from vcon_platform.store.paging import CursorRefused, QueryRefused
+from vcon_platform.store.removing import RevisionChanged
 from vcon_platform.store.search import SearchTooSlow
 from vcon_platform.vcon.faults import Rejected
 
 _STATUS: tuple[tuple[type[PlatformError], int, str], ...] = (
     (Missing, 404, "not_found"),
     (RevisionConflict, 409, "revision_conflict"),
+    (RevisionChanged, 412, "revision_changed"),
     (NameRefused, 422, "bad_queue"),
     (UnknownQueue, 422, "unknown_queue"),
     (UnknownVcons, 422, "unknown_vcons"),

@@ -17,7 +17,8 @@ from pydantic import BaseModel, Field
 
 from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
-from vcon_platform.api.parts import Parts, need_ingest, source_of, take_in, written
+from vcon_platform.api.conditions import condition_of, is_known, tag_of, wanted_revision
+from vcon_platform.api.parts import Parts, need_ingest, removed, source_of, take_in, written
 from vcon_platform.api.paths import uuid_in
 from vcon_platform.api.visibility import must_see
 from vcon_platform.ingress.answer import Answer
@@ -75,15 +76,19 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         need_ingest(who, asked.queue)
         strictness = {"strict": asked.strict, "require_signature": asked.require_signature}
         origin = source_of(settings, who, asked.source, asked.queue, **strictness)
-        answer = await take_in(parts, request, origin, request.headers.get("content-type"))
-        headers = {"Location": f"/v1/vcons/{answer.uuid}"}
+        answer = await take_in(parts, request, origin, request.headers.get("content-type"), condition_of(request))
+        headers = {"Location": f"/v1/vcons/{answer.uuid}", "ETag": tag_of(answer.revision)}
         return Response(orjson.dumps(_told(answer)), answer.status, headers, media_type="application/json")
 
-    async def give(_: Request, who: Caller, asked: GetAsked, uuid: str) -> Response:
+    async def give(request: Request, who: Caller, asked: GetAsked, uuid: str) -> Response:
         who.need("read")
         vcon = (await parts.found(who, uuid_in(uuid))).vcon
+        tag = tag_of(vcon.revision)
+        if is_known(request, tag):
+            return Response(status_code=304, headers={"ETag": tag})
+        parts.reads.note(who, vcon.uuid)
         data = vcon.data if asked.version == "current" else export(vcon.data, asked.version)
-        headers = {**_SAFE, "ETag": f'"{vcon.revision}"'}
+        headers = {**_SAFE, "ETag": tag}
         return await written(parts, data, "application/vcon", headers, bodies=asked.media)
 
     parts.quick.post("/v1/vcons", take, PostAsked)
@@ -99,6 +104,7 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         responses={
             200: {"model": AnswerOut, "description": "Known: the same bytes (nothing done), or a new revision"},
             202: {"model": AnswerOut, "description": "New, with findings; or it cannot be read, or not be processed"},
+            412: {"description": "The condition (If-Match, If-None-Match) is not met"},
             422: {
                 "description": "Refused; each fault has a code, a JSON pointer and a sentence. Or a queue is unknown"
             },
@@ -106,13 +112,30 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         },
     )
     async def post(request: Request, who: WhoAsks, asked: Annotated[PostAsked, Query()]) -> Response:
-        """The document is in the archive and in Redis when the answer is sent. A body of any size is streamed."""
+        """The document is in the archive and in Redis when the answer is sent. A body of any size is streamed.
+        ``If-None-Match: *`` takes it in as a new vCon only, ``If-Match`` as the revision after that one only."""
         return await take(request, who, asked)
 
     @routes.get("/{uuid}", dependencies=gate("read"), summary="A vCon", response_class=StreamingResponse)
     async def get(request: Request, uuid: str, who: WhoAsks, asked: Annotated[GetAsked, Query()]) -> Response:
-        """The document with its bodies, streamed."""
+        """The document with its bodies, streamed. ``ETag`` is its revision; 304 for ``If-None-Match`` of that."""
         return await give(request, who, asked, uuid)
+
+    @routes.delete(
+        "/{uuid}",
+        dependencies=gate("erase"),
+        summary="Remove a vCon",
+        status_code=204,
+        responses={
+            404: {"description": "There is none (any more), or it is hidden from this key"},
+            412: {"description": "It is not at the revision of If-Match"},
+        },
+    )
+    async def delete(request: Request, uuid: str, who: WhoAsks) -> None:
+        """It is gone from Redis, search, tables' rows and archive when the answer is sent, and no rebuild brings it
+        back; recordings that nobody else refers to are swept later, destinations lose its rows when its day lands.
+        What was sent to others stays there."""
+        await removed(parts, who, uuid_in(uuid), wanted_revision(request))
 
     @routes.get(
         "/{uuid}/original",
@@ -130,6 +153,7 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         """Byte for byte what came, gzip included; ``Repr-Digest`` is its SHA-256 (RFC 9530)."""
         must_see(who, parts.store.documents, uuid_in(uuid))
         found = find_original(parts.store.documents, uuid_in(uuid), revision=revision)
+        parts.reads.note(who, uuid_in(uuid), "original")
         media_type = "application/vcon+gzip" if found.apart else "application/vcon"
         return _streamed(
             original_bytes(found, parts.store.media),

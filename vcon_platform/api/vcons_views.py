@@ -19,6 +19,7 @@ from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
 from vcon_platform.api.paths import uuid_in
 from vcon_platform.api.problems import Problem
+from vcon_platform.api.reads import Reads
 from vcon_platform.api.visibility import must_see
 from vcon_platform.ledger.outbox import ship_all
 from vcon_platform.ledger.store import Ledger
@@ -76,7 +77,7 @@ class LineageOut(BaseModel):
 Uuid = Annotated[str, Path(description="The vCon's uuid.")]
 
 
-def router(settings: Settings, store: Callable[[], Store], gate: Gate) -> APIRouter:
+def router(settings: Settings, store: Callable[[], Store], gate: Gate, reads: Reads) -> APIRouter:
     """The routes. ``gate`` guards each."""
     routes = APIRouter(prefix="/v1/vcons/{uuid}", tags=["vCons"])
     ledgers: list[Ledger] = []
@@ -111,6 +112,7 @@ def router(settings: Settings, store: Callable[[], Store], gate: Gate) -> APIRou
         """From messages and from the best transcript of each recording, whoever made it. ``start`` and ``end`` are
         seconds from the dialog's start; ``party`` is an index, null where nobody says who it was."""
         vcon = seen(who, uuid)
+        reads.note(who, vcon.uuid, "turns")
         return TurnsOut(uuid=vcon.uuid, revision=vcon.revision, turns=[asdict(turn) for turn in turns(vcon)])
 
     @routes.get("/lineage", dependencies=gate("read"), summary="What happened to it, and its relatives")
@@ -118,6 +120,7 @@ def router(settings: Settings, store: Callable[[], Store], gate: Gate) -> APIRou
         """The ledger's events (uuids, names, hashes and counts; nothing that was said), and the vCons it was made from
         or that were made from it."""
         vcon, opened = seen(who, uuid), store()
+        reads.flush()
         ship_all(opened.client, ledger())
 
         def read(other: str) -> dict[str, Any] | None:
@@ -159,6 +162,7 @@ def router(settings: Settings, store: Callable[[], Store], gate: Gate) -> APIRou
         elements = vcon.data.get(array) or []
         if index >= len(elements):
             raise Problem(404, "not_found", f"/{array} has {len(elements)} elements; {index} is none of them.")
+        reads.note(who, vcon.uuid, "media")
         return _body(store().media, elements[index], asked)
 
     return routes

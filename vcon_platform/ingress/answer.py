@@ -18,7 +18,8 @@ class Source:
     """Where a document comes from. ``name`` is the adapter's or the client's; it stands in ledger and search.
 
     ``strict``: what is otherwise told as a finding refuses the document. ``require_signature``: so does any signature
-    state but valid. ``zone``: of dates that name none. ``meta`` is kept beside the document. ``sees``: may they see a
+    state but valid. ``zone``: of dates that name none. ``meta`` is kept beside the document. ``by``: who
+    brings it, for the ledger (a key's id). ``sees``: may they see a
     vCon that came by this adapter and has these tags (``name:value``)? What they do not see they cannot revise. None:
     they see all. Raises :class:`~vcon_platform.store.keys.NameRefused` for a queue that cannot be: before anything of a
     document is kept.
@@ -30,6 +31,7 @@ class Source:
     require_signature: bool = False
     zone: tzinfo = UTC
     meta: Mapping[str, str] = field(default_factory=dict)
+    by: str = ""
     sees: Callable[[str | None, Sequence[str]], bool] | None = None
 
     def __post_init__(self) -> None:
@@ -39,10 +41,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Under which a document may be taken in: as a ``new`` vCon only, or as the one after ``revision`` only."""
+    """Under which a document may be taken in: as a ``new`` vCon only, as one that is ``there`` only, or as the revision
+    after ``revision`` only. One under which these very bytes were taken in before is met: a request may come again."""
 
-    revision: int | None = None
     new: bool = False
+    there: bool = False
+    revision: int | None = None
 
 
 ALWAYS = Condition()

@@ -237,10 +237,11 @@ class Door:
                 if (made := self._made(prepared)) is not None:
                     return made
                 continue
-            if prepared.condition.new and _sees(prepared.source, current, meta):
+            revision = meta.get(f"posted:{sha256}")
+            if prepared.condition.new and revision != meta.get("begun", "1") and _sees(prepared.source, current, meta):
                 raise Rejected(THERE)
-            if (revision := meta.get(f"posted:{sha256}")) is not None and wanted in (None, int(revision) - 1):
-                return prepared.answer(Outcome.KNOWN, int(revision))  # also of a request that comes again
+            if revision is not None and wanted in (None, int(revision) - 1):
+                return prepared.answer(Outcome.KNOWN, int(revision))
             if not _sees(prepared.source, current, meta):
                 raise Rejected(UUID_TAKEN)
             if wanted is not None and wanted != current.revision:

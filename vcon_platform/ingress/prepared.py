@@ -39,7 +39,7 @@ class Prepared:
     @property
     def may_be_new(self) -> bool:
         """False for what is to be the next revision of a vCon that is there."""
-        return self.condition.revision is None
+        return not self.condition.there
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -65,6 +65,7 @@ class Prepared:
             sha256=self.posted.original.sha256,
             form=str(self.received.form),
             findings=sorted({each.code for each in self.findings}),
+            **({"by": self.source.by} if self.source.by else {}),
             **{name: value for name, value in detail.items() if value},
         )
 

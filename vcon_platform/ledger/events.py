@@ -31,7 +31,7 @@ class EventKind(StrEnum):
     DELETED = "deleted"
     """Removed from the store; ``detail`` says by whom."""
     READ = "read"
-    """Read through the API; ``detail`` says by whom and how often."""
+    """Read through the API; ``detail`` says by whom, and what of it. One event for each reader and hour."""
     PROCESSED = "processed"
     SKIPPED = "skipped"
     FILTERED = "filtered"

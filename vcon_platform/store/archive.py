@@ -302,9 +302,9 @@ class Archive:
         first = came_true[0]
         if not first.removed and (gap or first.previous):
             return History(uuid, (*came_true, *merged), tuple(rest), gap)
-        before = first.revision + first.removed
-        left = [ref for ref in rest if ref.revision < before and not self.is_removal(uuid, ref)]
-        orphans = tuple(ref for ref in rest if ref.revision >= before)
+        begin = first.revision + first.removed
+        left = [ref for ref in rest if ref.revision < begin and not self.is_removal(uuid, ref)]
+        orphans = tuple(ref for ref in rest if ref.revision >= begin)
         return History(uuid, (*came_true, *merged), orphans, gap, tuple(left))
 
     def is_removal(self, uuid: str, ref: Ref) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 import orjson
@@ -13,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
-from vcon_platform.api.parts import Parts, source_of, take_in, written
+from vcon_platform.api.parts import Parts, removed, source_of, take_in, written
 from vcon_platform.api.problems import Problem
 from vcon_platform.api.py_vcon.faults import fault, no_vcon
 from vcon_platform.api.py_vcon.forms import ADAPTER, Asked, version_for
@@ -61,9 +62,11 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         except Missing:
             raise no_vcon(vcon_uuid) from None
         if asked.version == "posted" and found.meta.get("form", "unsigned") != "unsigned":
+            parts.reads.note(who, uuid)
             pieces = await run_in_threadpool(_as_posted, parts, uuid)
             if pieces is not None:
                 return StreamingResponse(pieces, media_type="application/json")
+        parts.reads.note(who, uuid)
         data = export(found.vcon.data, version_for(found.meta, asked.version))
         return await written(parts, data, "application/json", {})
 
@@ -80,10 +83,19 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         """A signed or encrypted one as it was posted."""
         return await give(request, who, asked, vcon_uuid)
 
+    @routes.delete("/{vcon_uuid}", dependencies=gate("erase"), summary="Remove a vCon", status_code=204)
+    async def delete(vcon_uuid: str, who: WhoAsks) -> None:
+        """The same answer for one that is not there."""
+        uuid = canonical_uuid(vcon_uuid)
+        if uuid is not None:
+            with suppress(Missing):
+                await removed(parts, who, uuid)
+
     @routes.get("/{vcon_uuid}/jq", dependencies=gate("read"), summary="Ask a vCon by jq")
     def jq(vcon_uuid: str, jq_transform: Annotated[str, Query(max_length=100_000)], who: WhoAsks) -> list[Any]:
         """Every output of the filter. A signed vCon is asked by its payload."""
         vcon, meta = seen(parts, who, vcon_uuid, peer=500)
+        parts.reads.note(who, vcon.uuid)
         try:
             return shared_child().outputs(jq_transform, export(vcon.data, version_for(meta)), most=MOST_OUTPUTS)
         except JqError as error:
@@ -95,6 +107,7 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         import redis
 
         vcon, _ = seen(parts, who, vcon_uuid, peer=200)
+        parts.reads.note(who, vcon.uuid)
         try:
             found = parts.store.client.execute_command("JSON.GET", keys.document(vcon.uuid), path_string)  # type: ignore[no-untyped-call]
         except redis.ResponseError:
