@@ -8,15 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, text
 
 from tests.projections.examples import projection
-from vcon_platform.projections import reconcile as module
-from vcon_platform.projections.days import day_ranges
+from tests.projections.memory_destination import MemoryDestination, StoredRow
 from vcon_platform.projections.errors import DestinationUnavailable
-from vcon_platform.projections.postgres import PostgresDestination
+from vcon_platform.projections.model import Projection
 from vcon_platform.projections.reconcile import Landed, compare, reconcile
 from vcon_platform.projections.rows import RowSet, set_hash
 
@@ -55,24 +53,18 @@ class Source:
             if uuid in self.rows and uuid not in self.erased_meanwhile:
                 yield self.rows[uuid]
 
-    def land(self, destination: PostgresDestination, days: Sequence[str] = DAYS) -> Landed:
+    def land(self, destination: MemoryDestination, days: Sequence[str] = DAYS) -> Landed:
         return reconcile(PROJECTION, destination, days, self.expected(days), self.read)
 
 
 @pytest.fixture
-def engine(postgres_url: str) -> Engine:
-    return create_engine(postgres_url)
+def destination() -> MemoryDestination:
+    return MemoryDestination()
 
 
-@pytest.fixture
-def destination(engine: Engine) -> PostgresDestination:
-    return PostgresDestination(engine)
-
-
-def table(engine: Engine) -> dict[str, tuple[str, str]]:
-    with engine.connect() as connection:
-        found = connection.execute(text("SELECT uuid, _day::text, _row_hash FROM calls"))
-        return {uuid: (day, digest) for uuid, day, digest in found}
+def table(destination: MemoryDestination) -> dict[str, tuple[str, str]]:
+    assert len({row.uuid for row in destination.rows}) == len(destination.rows)
+    return {row.uuid: (row.day, row.hash) for row in destination.rows}
 
 
 def wanted(source: Source) -> dict[str, tuple[str, str]]:
@@ -93,7 +85,7 @@ def test_a_plan_turns_what_is_held_into_what_is_expected(held: Mapping[str, str]
     assert compare(after, expected).read == compare(after, expected).delete == ()
 
 
-def test_the_first_landing_writes_all_and_the_second_reads_nothing(destination: PostgresDestination) -> None:
+def test_the_first_landing_writes_all_and_the_second_reads_nothing(destination: MemoryDestination) -> None:
     source = Source()
     for n, uuid in enumerate(UUIDS):
         source.set(uuid, DAYS[n % 2], n)
@@ -106,9 +98,7 @@ def test_the_first_landing_writes_all_and_the_second_reads_nothing(destination: 
     assert source.reads == []
 
 
-def test_only_what_changed_is_read_and_what_is_gone_is_deleted(
-    destination: PostgresDestination, engine: Engine
-) -> None:
+def test_only_what_changed_is_read_and_what_is_gone_is_deleted(destination: MemoryDestination) -> None:
     source = Source()
     for uuid in UUIDS:
         source.set(uuid, DAYS[0], 1)
@@ -119,22 +109,20 @@ def test_only_what_changed_is_read_and_what_is_gone_is_deleted(
     landed = source.land(destination)
     assert (landed.written, landed.deleted, landed.unchanged) == (("a",), ("b",), 4)
     assert source.reads == ["a"]
-    assert table(engine) == wanted(source)
+    assert table(destination) == wanted(source)
 
 
-def test_days_that_were_not_asked_for_are_left_alone(destination: PostgresDestination, engine: Engine) -> None:
+def test_days_that_were_not_asked_for_are_left_alone(destination: MemoryDestination) -> None:
     source = Source()
     source.set("a", DAYS[0], 1)
     source.set("b", DAYS[1], 1)
     source.land(destination)
     source.rows.clear()
     source.land(destination, [DAYS[1]])
-    assert set(table(engine)) == {"a"}
+    assert set(table(destination)) == {"a"}
 
 
-def test_a_row_that_was_erased_between_index_and_reading_is_deleted(
-    destination: PostgresDestination, engine: Engine
-) -> None:
+def test_a_row_that_was_erased_between_index_and_reading_is_deleted(destination: MemoryDestination) -> None:
     source = Source()
     source.set("a", DAYS[0], 1)
     source.land(destination)
@@ -142,10 +130,10 @@ def test_a_row_that_was_erased_between_index_and_reading_is_deleted(
     source.erased_meanwhile.add("a")
     landed = source.land(destination)
     assert (landed.missing, landed.deleted, landed.written) == (("a",), ("a",), ())
-    assert table(engine) == {}
+    assert table(destination) == {}
 
 
-def test_rejected_rows_are_reported_and_do_not_hold_up_the_rest(destination: PostgresDestination) -> None:
+def test_rejected_rows_are_reported_and_do_not_hold_up_the_rest(destination: MemoryDestination) -> None:
     source = Source()
     source.set("a", DAYS[0], "unfit")
     source.set("b", DAYS[0], 1)
@@ -155,35 +143,29 @@ def test_rejected_rows_are_reported_and_do_not_hold_up_the_rest(destination: Pos
     assert (landed.unchanged, landed.rows[DAYS[0]]) == (0, 1)
 
 
-def test_a_backfill_that_broke_off_resumes_where_it_stood(
-    destination: PostgresDestination, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "CHUNK", 10)
+def test_a_landing_that_broke_off_is_done_by_the_next_one(destination: MemoryDestination) -> None:
+    destination.transactions = False
     source = Source(breaks_after=35)
     for n in range(100):
         source.set(f"u{n:03}", DAYS[n % 3], n)
     with pytest.raises(Broken):
         source.land(destination)
-    assert len(table(engine)) == 0  # one session, one transaction
     source.breaks_after = None
     source.land(destination)
-    assert table(engine) == wanted(source)
+    assert table(destination) == wanted(source)
 
 
-def test_a_destination_that_is_away_says_so_and_is_right_again_later(
-    destination: PostgresDestination, engine: Engine
-) -> None:
+def test_a_destination_that_is_away_says_so_and_is_right_again_later(destination: MemoryDestination) -> None:
     source = Source()
     source.set("a", DAYS[0], 1)
     source.land(destination)
     source.set("a", DAYS[0], 2)
-    with engine.begin() as blocker:
-        blocker.execute(text("LOCK TABLE calls IN ACCESS EXCLUSIVE MODE"))
-        impatient = PostgresDestination(create_engine(engine.url, connect_args={"options": "-c lock_timeout=100"}))
-        with pytest.raises(DestinationUnavailable):
-            source.land(impatient)
+    destination.away = True
+    with pytest.raises(DestinationUnavailable):
+        source.land(destination)
+    destination.away = False
     source.land(destination)
-    assert table(engine) == wanted(source)
+    assert table(destination) == wanted(source)
 
 
 STEPS = st.one_of(
@@ -198,16 +180,14 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(STEPS, max_size=14))
+@settings(max_examples=120)
+@given(st.lists(STEPS, max_size=14), st.booleans())
 def test_after_any_history_one_landing_makes_the_table_right(
-    destination: PostgresDestination, engine: Engine, steps: list[tuple[object, ...]]
+    steps: list[tuple[object, ...]], transactions: bool
 ) -> None:
     """Rows come, change, move between days and go; landings come twice, late, for some days or die in the middle;
     somebody writes into the table by hand."""
-    destination.ensure(PROJECTION)
-    with engine.begin() as connection:
-        connection.execute(text("TRUNCATE calls"))
+    destination = MemoryDestination(transactions=transactions)
     source = Source()
     earlier: dict[str, RowSet] = {}
     for step in steps:
@@ -231,25 +211,28 @@ def test_after_any_history_one_landing_makes_the_table_right(
                 with destination.session(PROJECTION, [day]) as session:
                     session.write([RowSet(uuid, day, ({},), f"{'f' * 12}-{'f' * 16}-1")])
     landed = source.land(destination)
-    assert table(engine) == wanted(source)
+    assert table(destination) == wanted(source)
     assert sum(landed.rows.values()) == len(wanted(source))
     again = source.land(destination)
     assert (again.written, again.deleted) == ((), ())
     assert again.unchanged + len(again.rejected) == len(source.rows)
 
 
-ALL_DAYS = [f"2026-{month:02}-{day:02}" for month in (1, 2) for day in range(1, 29)]
+def test_a_destination_that_does_not_do_what_it_was_told_is_told_apart(destination: MemoryDestination) -> None:
+    class Forgetful(MemoryDestination):
+        def held(self, projection: Projection, days: Sequence[str]) -> dict[str, str]:
+            self.rows = [row for row in self.rows if row.uuid != "a"]
+            self.rows.append(StoredRow("z", DAYS[0], "0" * 12 + "-" + "0" * 16 + "-1", {}))
+            return super().held(projection, days)
+
+    source = Source()
+    source.set("a", DAYS[0], 1)
+    source.set("b", DAYS[0], 1)
+    assert source.land(destination).wrong == ()
+    assert source.land(Forgetful()).wrong == ("a", "z")
 
 
-@given(st.sets(st.sampled_from(ALL_DAYS)), st.integers(1, 6))
-def test_ranges_of_days_hold_every_day_and_are_no_more_than_asked_for(days: set[str], most: int) -> None:
-    ranges = day_ranges(sorted(days), most)
-    assert len(ranges) <= most
-    assert all(sum(first <= day <= last for first, last in ranges) == 1 for day in days)
-    assert all(first in days and last in days for first, last in ranges)
-
-
-def test_nothing_in_a_landing_names_a_value(destination: PostgresDestination) -> None:
+def test_nothing_in_a_landing_names_a_value(destination: MemoryDestination) -> None:
     source = Source()
     source.set("a", DAYS[0], "unfit")
     assert not re.search("unfit", repr(source.land(destination)))

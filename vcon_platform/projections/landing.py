@@ -197,7 +197,7 @@ class _Landing:
 
     def _events(self, landed: Landed) -> Iterator[LedgerEvent]:
         target = f"{self.destination.kind}:{self.destination.target(self.projection)}"
-        yield from self._told(landed.written, EventKind.PROJECTED, target)
+        yield from self._told(landed.hashes, EventKind.PROJECTED, target)
         yield from self._told(dict.fromkeys(landed.deleted, ""), EventKind.UNPROJECTED, target)
 
     def _told(self, rows: Mapping[str, str], kind: EventKind, target: str) -> Iterator[LedgerEvent]:

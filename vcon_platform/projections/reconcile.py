@@ -36,15 +36,14 @@ class Plan:
 class Landed:
     """What a reconcile did.
 
-    ``written`` maps the uuids that are new or changed to the hashes of their sets, ``deleted`` are uuids;
-    ``unchanged`` is a number of conversations; ``rows`` is how many rows the destination now holds on each of the
-    days; ``rejected`` rows do not fit the columns; ``missing`` were expected but are not of these days any more
-    (erased or moved meanwhile), so they were deleted instead. ``wrong`` are uuids that the destination, asked again,
-    does not hold as it should: others write there too, or it does not do what it says. ``told`` is what it told of the
-    session.
+    ``written`` (new or changed) and ``deleted`` are uuids; ``unchanged`` conversations stood there as they should;
+    ``rows`` is how many rows the destination now holds on each of the days; ``rejected`` rows do not fit the columns;
+    ``missing`` were expected but are not of these days any more (erased or moved meanwhile), so they were deleted
+    instead. ``wrong`` are uuids that the destination, asked again, does not hold as it should: others write there too,
+    or it does not do what it says. ``told`` is what it told of the session.
     """
 
-    written: Mapping[str, str]
+    written: tuple[str, ...]
     deleted: tuple[str, ...]
     unchanged: int
     rows: Mapping[str, int]
@@ -53,6 +52,8 @@ class Landed:
     wrong: tuple[str, ...] = ()
     held: Mapping[str, str] = field(default_factory=dict, repr=False)
     """uuid to hash of what stands on the days now."""
+    hashes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of what was written, uuid to hash."""
     told: Mapping[str, float | str] = field(default_factory=dict)
 
 
@@ -108,14 +109,15 @@ def reconcile(
         held = destination.held(projection, days)
         wrong = _wrong(held, standing, {each.uuid for each in rejected})
     return Landed(
-        written=written,
+        written=tuple(written),
         deleted=tuple(deleted),
-        unchanged=len(standing) - len(written),
+        unchanged=plan.unchanged,
         rows=dict.fromkeys(days, 0) | destination.count(projection, days),
         rejected=tuple(rejected),
         missing=tuple(missing),
         wrong=wrong,
         held=held,
+        hashes=written,
         told=told,
     )
 
