@@ -26,7 +26,15 @@ def good(name: str = "calls", table: str = "calls") -> str:
 def test_the_shipped_projections_are_good() -> None:
     shipped = load_projections(project_root() / "pipelines" / "projections")
     assert dict(shipped.broken) == {}
-    assert set(shipped) >= {"recalls", "calls"}
+    assert {each.name: each.grain_name for each in shipped.values()} == {
+        "analyses": "analysis",
+        "calls": "vcon",
+        "parties": "party",
+        "recalls": "vcon",
+        "scorecards": "each",
+        "tags": "tag",
+        "turns": "turn",
+    }
     assert shipped["recalls"].rows == "processor"
     assert shipped["calls"].rows == "conversation"
     assert {"transcript", "agent", "customer", "created_at"} <= {column.name for column in shipped["recalls"].columns}

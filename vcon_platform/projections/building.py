@@ -20,7 +20,7 @@ from vcon_platform.projections.bare import bare_document
 from vcon_platform.projections.errors import RowError
 from vcon_platform.projections.expressions import FAILED, Failed, ask
 from vcon_platform.projections.extract import Extractor, adapter_names
-from vcon_platform.projections.grains import Element, as_json, elements
+from vcon_platform.projections.grains import Around, Element, as_json, elements
 from vcon_platform.projections.masking import key_of, masked
 from vcon_platform.projections.model import FAULTS, Column, Projection, Source
 from vcon_platform.projections.outcome import Outcome
@@ -69,7 +69,7 @@ def _rows(
     projection: Projection, vcon: Vcon, outcome: Outcome, found: list[Element], asked: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [{} for _ in found]
-    mask = _mask(projection)
+    mask, around = _mask(projection), Around(vcon)
     for column in projection.columns:
         name = column.name
         if column.jq:
@@ -80,7 +80,7 @@ def _rows(
                 value = _sound(partial(extractor.extract, vcon, outcome)) if rows else None
                 values = [value] * len(rows)
             else:
-                values = [_sound(partial(extractor.extract, vcon, element)) for element in found]
+                values = [_sound(partial(extractor.extract, around, element)) for element in found]
         for row, value in zip(rows, values, strict=True):
             if value is not FAILED and column.mask is not None:
                 value = mask(value, column)

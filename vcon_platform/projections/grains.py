@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -70,7 +71,36 @@ def as_json(value: Any) -> Any:
     return value
 
 
-ElementExtract = Callable[[Vcon, Element], Any]
+class Around:
+    """The conversation around an element, with what every element asks for looked up once: a document may have ten
+    thousand of them."""
+
+    def __init__(self, vcon: Vcon) -> None:
+        self.vcon = vcon
+
+    @cached_property
+    def parties(self) -> list[dict[str, Any]]:
+        """The parties; hostile ones are empty."""
+        return array(self.vcon.data, "parties")
+
+    @cached_property
+    def sides(self) -> Mapping[int, str]:
+        """Position of a party to ``agent`` or ``customer``."""
+        found = ((party_index(self.vcon, side), side) for side in ("customer", "agent"))
+        return {index: side for index, side in found if index is not None}
+
+    @cached_property
+    def starts(self) -> Sequence[float | None]:
+        """When each dialog began."""
+        return [started_at(dialog) for dialog in array(self.vcon.data, "dialog")]
+
+    @cached_property
+    def language(self) -> str | None:
+        """The language of the transcript."""
+        return transcript_language(self.vcon)
+
+
+ElementExtract = Callable[[Around, Element], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +129,8 @@ def _turn(name: str) -> ElementExtract:
 # --- parties ---------------------------------------------------------------------------------------------------
 
 
-def _side(vcon: Vcon, element: Element) -> str | None:
-    return next((side for side in ("agent", "customer") if party_index(vcon, side) == element.position), None)
+def _side(around: Around, element: Element) -> str | None:
+    return around.sides.get(element.position)
 
 
 def _party_extractors() -> Iterable[ElementExtractor]:
@@ -171,28 +201,26 @@ def _dialog_extractors() -> Iterable[ElementExtractor]:
 # --- turns -----------------------------------------------------------------------------------------------------
 
 
-def _speaker(vcon: Vcon, turn: Turn) -> Mapping[str, Any]:
-    party = None if turn.party is None else vcon.parties[turn.party]
-    return party if isinstance(party, dict) else {}
+def _speaker(around: Around, turn: Turn) -> Mapping[str, Any]:
+    return {} if turn.party is None else around.parties[turn.party]
 
 
-def _turn_name(vcon: Vcon, element: Element) -> str | None:
-    return first_text((_speaker(vcon, element.value).get("name"), element.value.speaker))
+def _turn_name(around: Around, element: Element) -> str | None:
+    return first_text((_speaker(around, element.value).get("name"), element.value.speaker))
 
 
-def _turn_role(vcon: Vcon, element: Element) -> str | None:
+def _turn_role(around: Around, element: Element) -> str | None:
     turn: Turn = element.value
     if turn.party is None:
         return None
-    return role_of(_speaker(vcon, turn)) or _side(vcon, Element(turn.party, None)) or _role(_speaker(vcon, turn))
+    party = _speaker(around, turn)
+    return role_of(party) or around.sides.get(turn.party) or _role(party)
 
 
-def _turn_at(vcon: Vcon, element: Element) -> str | None:
+def _turn_at(around: Around, element: Element) -> str | None:
     turn: Turn = element.value
-    if turn.dialog is None or turn.start is None:
-        return None
-    begin = started_at(array(vcon.data, "dialog")[turn.dialog])
-    return None if begin is None else _moment(begin + turn.start)
+    begin = None if turn.dialog is None else around.starts[turn.dialog]
+    return None if begin is None or turn.start is None else _moment(begin + turn.start)
 
 
 def _turn_extractors() -> Iterable[ElementExtractor]:
@@ -212,7 +240,7 @@ def _turn_extractors() -> Iterable[ElementExtractor]:
     yield turn("at", "When the turn began", _turn_at, "dialog.start")
     yield turn("confidence", "How sure the transcriber is, 0 to 1", _turn("confidence"))
     yield turn("vendor", "Who transcribed it; empty for a message", _turn("vendor"))
-    yield turn("language", "The language of the transcript", lambda vcon, _: transcript_language(vcon))
+    yield turn("language", "The language of the transcript", lambda around, _: around.language)
 
 
 # --- analyses and tags -----------------------------------------------------------------------------------------
@@ -242,7 +270,7 @@ def _analysis_extractors() -> Iterable[ElementExtractor]:
 
 def _extractors() -> Iterable[ElementExtractor]:
     yield ElementExtractor("position", "The number of the row's element, from 0", (), "", lambda _, e: e.position)
-    yield ElementExtractor("element", "The element itself, as JSON", (), "", lambda _, e: as_json(e.value))
+    yield ElementExtractor("element", "The element itself, as JSON", ("element",), "", lambda _, e: as_json(e.value))
     yield from _party_extractors()
     yield from _dialog_extractors()
     yield from _turn_extractors()

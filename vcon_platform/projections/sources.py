@@ -19,7 +19,7 @@ from typing import Any
 
 from vcon_platform.projections.explain import choose
 from vcon_platform.projections.extract import EXTRACTORS, Extractor, content, role_of, text_or_none
-from vcon_platform.projections.grains import ELEMENT_EXTRACTORS, Element, ElementExtractor
+from vcon_platform.projections.grains import ELEMENT_EXTRACTORS, Around, Element, ElementExtractor
 from vcon_platform.projections.outcome import Outcome
 from vcon_platform.vcon.dialogs import array
 from vcon_platform.vcon.document import Vcon
@@ -128,8 +128,8 @@ def _found(finder: Finder, argument: str, path: tuple[str, ...], vcon: Vcon, _: 
     return at(finder.find(vcon, argument), path)
 
 
-def _element_at(whole: ElementExtractor, path: tuple[str, ...], vcon: Vcon, element: Element) -> Any:
-    return at(whole.extract(vcon, element), path)
+def _element_at(whole: ElementExtractor, path: tuple[str, ...], around: Around, element: Element) -> Any:
+    return at(whole.extract(around, element), path)
 
 
 def at(value: Any, path: tuple[str, ...]) -> Any:
