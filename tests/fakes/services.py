@@ -24,6 +24,7 @@ class Asked:
     query: dict[str, list[str]]
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,13 @@ def service(well: Callable[[Asked], Answer]) -> Iterator[Service]:
         def do_POST(self) -> None:
             place = urlsplit(self.path)
             answer = fake.respond(
-                Asked(place.path, parse_qs(place.query), {k.lower(): v for k, v in self.headers.items()}, self._body())
+                Asked(
+                    place.path,
+                    parse_qs(place.query),
+                    {k.lower(): v for k, v in self.headers.items()},
+                    self._body(),
+                    self.command,
+                )
             )
             if answer.silent:
                 fake.stopping.wait(30)
@@ -84,8 +91,7 @@ def service(well: Callable[[Asked], Answer]) -> Iterator[Service]:
             if answer.cut:
                 self.close_connection = True
 
-        def do_GET(self) -> None:
-            self.do_POST()
+        do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - the names that the server looks for
 
         def _body(self) -> bytes:
             if self.headers.get("transfer-encoding") != "chunked":
