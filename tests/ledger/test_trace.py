@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import redis
@@ -56,10 +57,35 @@ def test_the_whole_story_is_printed_with_what_still_waited_in_redis(
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     assert f"{uuid}: 3 events" in lines[0]
-    assert [line.split()[2] for line in lines[2:]] == ["created", "processed", "filtered"]
-    assert "adapter=freeswitch, revision 1" in lines[2]
-    assert all(word in lines[3] for word in ("recall@ab12", "transcribe@1", "8a7b6c5d "))
-    assert "no word of it, words=3" in lines[4]
+    told = [line.strip().split(maxsplit=2)[1:] for line in lines if re.match(r"\d\d:", line)]
+    assert told == [
+        ["created", "adapter=freeswitch, revision 1"],
+        ["processed", "transcribe@1"],
+        ["filtered", "recall_finder: no word of it, words=3"],
+    ]
+    assert [line.strip() for line in lines[1:] if line.startswith(" ")] == ["recall@ab12, run 8a7b6c5d", "recall"]
+
+
+@pytest.mark.usefixtures("_installation")
+def test_a_terminal_of_eighty_characters_has_room_for_what_happened(
+    monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    stored = event(
+        new_uuid(),
+        EventKind.FAILED,
+        pipeline="quality",
+        pipeline_version="f743fca12b06",
+        processor="openai_chat_completion",
+        processor_version="1.1.0",
+        run_id="8a7b6c5d4e",
+        detail={"reason": "the budget is used up", "sha256": "0" * 64},
+    )
+    Ledger(postgres_url).append([stored])
+    lines = CliRunner().invoke(app, [stored.vcon_uuid]).output.splitlines()
+    assert any("openai_chat_completion@1.1.0: the budget is used" in line for line in lines)
+    assert any("sha256=000000000000…" in line for line in lines)
+    assert len(lines) <= 5
 
 
 @pytest.mark.usefixtures("_installation")

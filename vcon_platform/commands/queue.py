@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
-from vcon_platform.commands._shown import shown
+from vcon_platform.commands._shown import shown, visible
 from vcon_platform.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -210,21 +212,24 @@ def dead_jobs(
     if as_json:
         typer.echo(json_text.dumps([_dead(each) for each in found]))
         return
-    table = Table(box=None, header_style="bold")
-    for header in ("job", "vCons", "pipeline", "processor", "error", "attempts", "first failed", "last failed"):
-        table.add_column(header, overflow="fold")
+    console = Console(highlight=False, emoji=False)
     for each in found:
-        table.add_row(
-            shown(each.job.id),
-            shown("\n".join(each.job.vcon_uuids)),
-            shown(each.pipeline),
-            shown(each.processor or ""),
-            shown(f"{each.code}: {each.error}"),
-            str(each.job.attempts),
-            _moment(each.first_failed_at),
-            _moment(each.failed_at),
-        )
-    Console().print(table)
+        console.print(Text(f"job {each.job.id}", "bold"))
+        console.print(_under(f"vCon {', '.join(each.job.vcon_uuids)}"))
+        where = f"{each.pipeline}, {each.processor}" if each.processor else each.pipeline
+        tries = f"{each.job.attempts} attempt{'' if each.job.attempts == 1 else 's'}"
+        console.print(_under(f"{where}: {tries}, {_span(each.first_failed_at, each.failed_at)}"))
+        console.print(_under(f"{each.code}: {each.error}", "red"))
+    if found:
+        console.print(Text(f"\nOnce the cause is mended: vcon-platform queue redrive {name} JOB…, or --all", "dim"))
+
+
+def _under(text: str, style: str = "") -> Padding:
+    return Padding(Text(visible(text), style), (0, 0, 0, 4), expand=False)
+
+
+def _span(first: float, last: float) -> str:
+    return _moment(last) if _moment(first) in ("", _moment(last)) else f"{_moment(first)} to {_moment(last)}"
 
 
 @app.command("redrive")

@@ -4,6 +4,7 @@ Belongs here: fetching what still waits in the outbox, and printing. What is rec
 """
 
 import json as json_text
+import re
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, NoReturn
@@ -13,7 +14,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from vcon_platform.commands._shown import shown
+from vcon_platform.commands._shown import shown, visible
 from vcon_platform.errors import PlatformError
 from vcon_platform.ledger.events import EventKind, LedgerEvent
 
@@ -25,6 +26,8 @@ _STYLES = {
     EventKind.PROJECTED: "green",
     EventKind.UNPROJECTED: "yellow",
 }
+_LEFT_OUT = {(EventKind.USED, "job")}
+_HASH = re.compile(r"[0-9a-f]{40,}")
 _WHY = ("reason", "error", "code")  # these come first, and without their names
 
 
@@ -89,22 +92,33 @@ def _give_up(message: str) -> NoReturn:
 
 
 def _table(events: list[LedgerEvent]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("time", no_wrap=True)
-    table.add_column("event", no_wrap=True)
-    for header in ("pipeline", "processor", "run", "what / why"):
-        table.add_column(header, overflow="fold")
+    """A line for each event. Day, and pipeline with version and run, stand above those of which they are true, so that
+    a terminal of 80 characters has room for what happened."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    day = by = ""
     for event in events:
         at = datetime.fromisoformat(event.at)
+        if (told := f"{at:%Y-%m-%d}") != day:
+            day = told
+            table.add_row(Text(day, "bold"))
+        if (told := _by(event)) != by:
+            by = told
+            if by:
+                table.add_row("", "", Text(visible(by), "bold"))
         table.add_row(
-            Text(f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03d}"),
+            Text(f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"),
             Text(event.event, style=_STYLES.get(event.event, "")),
-            shown(_versioned(event.pipeline, event.pipeline_version)),
-            shown(_versioned(event.processor, event.processor_version)),
-            shown((event.run_id or "")[:8]),
-            shown(_what(event)),
+            shown(": ".join(filter(None, (_versioned(event.processor, event.processor_version), _what(event))))),
         )
     return table
+
+
+def _by(event: LedgerEvent) -> str:
+    run = f"run {event.run_id[:8]}" if event.run_id else ""
+    return ", ".join(filter(None, (_versioned(event.pipeline, event.pipeline_version), run)))
 
 
 def _versioned(name: str | None, version: str | None) -> str:
@@ -112,14 +126,19 @@ def _versioned(name: str | None, version: str | None) -> str:
 
 
 def _what(event: LedgerEvent) -> str:
-    detail = dict(event.detail)
+    detail = {name: value for name, value in event.detail.items() if (event.event, name) not in _LEFT_OUT}
     parts = [_words(detail.pop(name)) for name in _WHY if detail.get(name)]
-    parts += [f"{name}={_words(value)}" for name, value in detail.items() if value not in (None, "", [], {})]
+    parts += [f"{name}={_words(_short(value))}" for name, value in detail.items() if value not in (None, "", [], {})]
     if event.options_hash:
         parts.append(f"options {event.options_hash}")
     if event.revision is not None:
         parts.append(f"revision {event.revision}")
     return ", ".join(parts)
+
+
+def _short(value: Any) -> Any:
+    """Of a long hash its beginning; ``--json`` has all of it."""
+    return f"{value[:12]}…" if isinstance(value, str) and _HASH.fullmatch(value) else value
 
 
 def _words(value: Any) -> str:
