@@ -77,16 +77,16 @@ def load_processors(announced: Iterable[EntryPoint] | None = None) -> Registry:
     A plugin that does not import, or is no processor, is reported in ``broken`` under its name and harms no other.
     Of two with one name ours wins, else the package whose name sorts first.
     """
-    found = entry_points(group=GROUP) if announced is None else announced
+    found = _with_package(entry_points(group=GROUP) if announced is None else announced)
     classes: dict[str, type[AnyProcessor]] = {}
     broken: dict[str, str] = {}
     owners: dict[str, str] = {}
-    for entry in sorted(found, key=lambda e: (e.name, _package(e) != OWN_PACKAGE, _package(e), e.value)):
+    for package, entry in sorted(found, key=lambda e: (e[1].name, e[0] != OWN_PACKAGE, e[0], e[1].value)):
         if entry.name in owners:
-            if owners[entry.name] != _package(entry):
-                broken[f"{entry.name} ({_package(entry)})"] = f"{owners[entry.name]} has a processor of this name"
+            if owners[entry.name] != package:
+                broken[f"{entry.name} ({package})"] = f"{owners[entry.name]} has a processor of this name"
             continue
-        owners[entry.name] = _package(entry)
+        owners[entry.name] = package
         try:
             loaded = entry.load()
         except Exception as error:  # a plugin may raise anything while it is imported
@@ -100,8 +100,15 @@ def load_processors(announced: Iterable[EntryPoint] | None = None) -> Registry:
     return Registry(MappingProxyType(classes), MappingProxyType(broken))
 
 
-def _package(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else ""
+def _with_package(announced: Iterable[EntryPoint]) -> list[tuple[str, EntryPoint]]:
+    """Each with the name of its package; a package's metadata is parsed once, not for each of its entries."""
+    names: dict[int, str] = {}
+    found = []
+    for entry in announced:
+        if entry.dist is not None and id(entry.dist) not in names:
+            names[id(entry.dist)] = entry.dist.name
+        found.append((names.get(id(entry.dist), ""), entry))
+    return found
 
 
 def _fault(name: str, loaded: object) -> str | None:

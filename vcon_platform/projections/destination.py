@@ -14,7 +14,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -191,18 +192,23 @@ def whole(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {uuid: digest if count_of(digest) == number else "" for uuid, (digest, number) in found.items()}
 
 
+@lru_cache(maxsize=1)
+def _announced() -> Mapping[str, EntryPoint]:
+    """The installed kinds by name: asking for them reads the metadata of every package, so once per process."""
+    return {entry.name: entry for entry in reversed(tuple(entry_points(group=ENTRY_POINTS)))}  # of two, the first
+
+
 def destination_kinds() -> Mapping[str, type[Destination]]:
     """All installed kinds of destination by name. Raises :class:`ProjectionError` if one cannot be loaded."""
-    return {entry.name: destination_kind(entry.name) for entry in entry_points(group=ENTRY_POINTS)}
+    return {name: destination_kind(name) for name in sorted(_announced())}
 
 
 def destination_kind(kind: str) -> type[Destination]:
     """The destination of this kind; loads no other, so that a broken plugin harms only those who use it."""
-    found = entry_points(group=ENTRY_POINTS)
-    names = {entry.name for entry in found}
-    if kind not in names:
-        raise ProjectionError(choose(kind, names, "an installed kind of destination"))
-    entry = next(iter(found.select(name=kind)))
+    found = _announced()
+    if kind not in found:
+        raise ProjectionError(choose(kind, found, "an installed kind of destination"))
+    entry = found[kind]
     try:
         loaded = entry.load()
     except Exception as error:  # a plugin may fail in any way it likes
