@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -52,6 +53,26 @@ def test_the_key_is_the_uuid_unless_said_otherwise() -> None:
         ({"destinations": [{"postgres": {}, "sheets": {}}]}, "/destinations/0", "one member"),
         ({"destinations": [{"postgres": {}}, {"postgres": {}}]}, "/destinations", "a kind twice"),
         ({"name": 'x"; DROP TABLE calls'}, "/name", "no identifier"),
+        ({"grain": "partie"}, "/grain", "did you mean 'party'?"),
+        ({"grain": {"each": ".parties[", "of": 1}}, "/grain", "is not a grain"),
+        ({"grain": {"each": ".parties["}}, "/grain/each", "no jq filter"),
+        ({"grain": "party"}, "/key/1", "'position' is not a column"),
+        ({"grain": "party", "key": ["uuid"]}, "/key", "more than the uuid"),
+        ({"columns": [UUID, column(**{"from": "turn.text"})]}, "/columns/1/from", "say 'grain: turn'"),
+        ({"columns": [UUID, column(jq=".a")]}, "/columns/1", "both 'from' and 'jq'"),
+        ({"columns": [UUID, {"name": "a", "type": "text"}]}, "/columns/1", "needs 'from' or 'jq'"),
+        ({"columns": [UUID, {"name": "a", "type": "text", "jq": ".a |\n foo"}]}, "/columns/1/jq", "line 2"),
+        ({"columns": [UUID, column(mask="hash")]}, "/columns/1", "say 'pii: true'"),
+        ({"columns": [UUID, column(mask="hsah", pii=True)]}, "/columns/1/mask", "did you mean 'hash'?"),
+        ({"columns": [UUID, column(mask="hash", pii=True, type="jsonb")]}, "/columns/1", "must be text"),
+        ({"columns": [UUID, column(mask="drop", pii=True, required=True)]}, "/columns/1", "leaves it empty"),
+        ({"columns": [UUID | {"pii": True, "mask": "hash"}]}, "/columns/0", "cannot be masked"),
+        ({"columns": [UUID, column(type="jsonb")], "key": ["uuid", "agent"]}, "/key/1", "cannot be a key"),
+        ({"source": {"pipelines": ["a"]}}, "/pipelines", "stands in /source too"),
+        ({"source": {"tgas": ["a"]}}, "/source", "did you mean 'tags'?"),
+        ({"source": {"where": ".a["}}, "/source/where", "no jq filter"),
+        ({"pii_key": "secret"}, "/pii_key", "env:NAME"),
+        ({"pii_key": "env:REDIS_URL"}, "/pii_key", "only VCON_PII_"),
         ({"nmae": "x"}, "/", "did you mean 'name'?"),
     ],
 )
@@ -80,6 +101,58 @@ def test_the_version_changes_with_the_values_and_with_nothing_else() -> None:
     )
     assert projection(name="other").version != base.version
     assert projection(columns=[UUID]).version != base.version
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"source": {"where": ".subject"}},
+        {"source": {"tags": ["a"]}},
+        {"key": ["uuid", "seconds"]},
+        {"grain": "party", "key": ["uuid", "seconds"]},
+        {"pii_key": "env:VCON_PII_OTHER"},
+    ],
+)
+def test_the_version_changes_with_which_rows_there_are(members: dict[str, Any]) -> None:
+    assert projection(**members).version != projection().version
+
+
+@pytest.mark.parametrize(
+    "change", [{"mask": "partial", "pii": True}, {"required": True}, {"type": "jsonb"}, {"from": "agent.tel"}]
+)
+def test_the_version_changes_with_what_a_column_shows(change: dict[str, Any]) -> None:
+    assert projection(columns=[UUID, column(**change)]).version != projection(columns=[UUID, column()]).version
+
+
+def test_the_key_is_found_by_what_fills_the_columns() -> None:
+    columns = [{"name": "call", "type": "text", "from": "uuid"}, {"name": "n", "type": "integer", "from": "position"}]
+    assert projection(columns=columns, grain="turn").key == ["call", "n"]
+
+
+def test_a_column_knows_what_it_reads_for_the_lineage() -> None:
+    columns = [
+        UUID,
+        {"name": "n", "type": "integer", "from": "position"},
+        {"name": "a", "type": "jsonb", "jq": ".parties[0].name, .analysis"},
+        {"name": "b", "type": "jsonb", "jq": "$element.x"},
+        {"name": "c", "type": "jsonb", "jq": "keys"},
+        {"name": "d", "type": "jsonb", "from": "element.x"},
+    ]
+    declared = projection(columns=columns, grain={"each": ".dialog[]"})
+    assert [declared.reads(each) for each in declared.columns] == [
+        ("uuid",),
+        (),
+        ("parties", "analysis"),
+        ("dialog",),
+        ("vcon",),
+        ("dialog",),
+    ]
+
+
+def test_a_declaration_can_be_sent_to_another_process() -> None:
+    declared = projection(grain={"each": ".parties[]"}, key=["uuid", "customer"])
+    assert declared.version
+    assert pickle.loads(pickle.dumps(declared)) == declared  # noqa: S301 - our own
 
 
 def test_options_are_found_by_kind() -> None:

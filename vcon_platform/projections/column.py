@@ -55,7 +55,7 @@ def one_of(choices: tuple[str, ...], what: str) -> BeforeValidator:
     """Refuses what is none of these, offering the one that was probably meant."""
 
     def check(value: Any) -> Any:
-        if value not in choices:
+        if value is not None and value not in choices:
             raise ValueError(choose(value, choices, what))
         return value
 
@@ -112,7 +112,7 @@ class Column(Strict):
         default=False, title="Required", description="True: a row in which it is empty is reported and not landed."
     )
     pii: bool = Field(default=False, title="Personal data", description="True if the column holds personal data.")
-    mask: Annotated[Mask | None, one_of((*get_args(Mask), None), "a mask")] = Field(
+    mask: Annotated[Mask | None, one_of(get_args(Mask), "a mask")] = Field(
         default=None,
         title="Mask",
         description="What is shown of personal data. hash: the same digits for the same value; partial: the last three "

@@ -74,7 +74,13 @@ def key_of(reference: str) -> bytes:
         if found is None:
             raise RowError(f"the variable {variable_of(reference)} is not set: it is the key for masked columns")
         return found.encode()
-    return _installations_key(load_settings().secret_path(KEY_FILE))
+    return _installations_key(_key_file(os.environ.get("VCON_ROOT"), os.environ.get("VCON_DATA_DIR")))
+
+
+@lru_cache(maxsize=8)
+def _key_file(*_: str | None) -> Path:
+    """Where the key is, by what may say so: reading the settings takes longer than building rows."""
+    return load_settings().secret_path(KEY_FILE)
 
 
 @lru_cache(maxsize=8)
