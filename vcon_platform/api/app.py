@@ -29,12 +29,14 @@ from vcon_platform.api import (
     vcons_views,
 )
 from vcon_platform.api.auth import KeyRequired, open_gate
+from vcon_platform.api.idempotency import Idempotent
 from vcon_platform.api.parts import Parts
 from vcon_platform.api.problems import add_problems
 from vcon_platform.api.quick import Quick
 from vcon_platform.api.shelter import REQUEST_ID, Shelter
 from vcon_platform.processors.registry import load_processors
 from vcon_platform.settings import Settings, load_settings
+from vcon_platform.store.once import OnceStore
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -62,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     add_problems(app, compat=chosen.compat)
     app.add_middleware(Quick, routes=parts.quick, compat=chosen.compat)
+    app.add_middleware(Idempotent, once=lambda: OnceStore(parts.store.client), spool_dir=chosen.spool_dir)
     app.add_middleware(KeyRequired, gate=gate)
     if chosen.cors_origins:
         app.add_middleware(

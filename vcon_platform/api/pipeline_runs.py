@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vcon_platform.access.caller import Caller
 from vcon_platform.api.auth import Gate, WhoAsks
+from vcon_platform.api.idempotency import once_of
 from vcon_platform.api.parts import source_of
 from vcon_platform.api.paths import uuid_in
 from vcon_platform.api.problems import Problem
@@ -112,12 +113,15 @@ def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -
     runs = Runs()
     counted = record or DirectRecord(reported_to(f"http://{LOOPBACK}:{settings.webserver_port}"))
 
-    def run(name: str, given: Callable[[], Given], save: bool, parameters: str | None) -> DirectResult:
+    def run(
+        name: str, given: Callable[[], Given], save: bool, parameters: str | None, request: Request
+    ) -> DirectResult:
         definition = _pipeline(bench, name)
         begin_with = _parameters(parameters)
         ending = "failed"
         try:
-            result = run_pipeline(bench.engine, definition, given(), save=save, parameters=begin_with)
+            once = once_of(request)
+            result = run_pipeline(bench.engine, definition, given(), save=save, parameters=begin_with, once=once)
             ending = result.verdict.ending
         except DirectRunFailed:
             counted.add(name, ending)
@@ -152,7 +156,7 @@ def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -
                 return may_run(who, bench.store.documents, answer)
             return _look(bench, content, media_type)
 
-        return _told(await runs(lambda: run(name, given, save, parameters)), results)
+        return _told(await runs(lambda: run(name, given, save, parameters, request)), results)
 
     @routes.post(
         "/pipelines/{name}/run/{uuid}",
@@ -161,7 +165,13 @@ def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -
         responses=_RESPONSES,
     )
     async def run_stored(
-        who: WhoAsks, name: str, uuid: str, save: Save = False, results: Results = True, parameters: Parameters = None
+        request: Request,
+        who: WhoAsks,
+        name: str,
+        uuid: str,
+        save: Save = False,
+        results: Results = True,
+        parameters: Parameters = None,
     ) -> Response:
         """The definition's ``save_vcons`` and its success and failure queues do not count here."""
         known = uuid_in(uuid)
@@ -170,7 +180,7 @@ def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -
             must_see(who, bench.store.documents, known)
             return known
 
-        return _told(await runs(lambda: run(name, given, save, parameters)), results)
+        return _told(await runs(lambda: run(name, given, save, parameters, request)), results)
 
     @routes.post(
         "/processors/{name}/run/{uuid}",
@@ -179,6 +189,7 @@ def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -
         responses=_RESPONSES,
     )
     async def run_one(
+        request: Request,
         who: WhoAsks,
         name: str,
         uuid: str,
@@ -203,7 +214,15 @@ def router(settings: Settings, gate: Gate, record: DirectRecord | None = None) -
                 chosen = processor.options.model_validate(options or {})
             except ValidationError as error:
                 raise DefinitionError(*model_faults(error, processor.options)) from None
-            return run_processor(bench.engine, processor, chosen, known, save=save, parameters=_parameters(parameters))
+            return run_processor(
+                bench.engine,
+                processor,
+                chosen,
+                known,
+                save=save,
+                parameters=_parameters(parameters),
+                once=once_of(request),
+            )
 
         return _told(await runs(work), results)
 

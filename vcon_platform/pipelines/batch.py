@@ -90,7 +90,8 @@ class Batch:
     """What a run has leased. ``owner`` is the run that works on it now, ``id`` the run that leased it. ``options``:
     the pipeline's, None for a batch that was made by hand (no limits, no retries). ``leased``: False for conversations
     that came from no queue: there is no lease to hold, no dead queue, no retry. ``settled``: what settling has done so
-    far, so that it may be called again after Redis was away."""
+    far, so that it may be called again after Redis was away. ``once``: the request that this is done for, if that must
+    not be done twice (``store/once.py``)."""
 
     id: str
     owner: str
@@ -100,6 +101,7 @@ class Batch:
     options: PipelineOptions | None = None
     leased: bool = True
     settled: Settled = field(default_factory=Settled)
+    once: str = ""
 
     def under_way(self) -> list[Item]:
         """The items that have no verdict yet."""

@@ -115,16 +115,18 @@ def run_pipeline(
     *,
     save: bool = False,
     parameters: Mapping[str, Any] | None = None,
+    once: str = "",
 ) -> DirectResult:
     """Run a pipeline on one conversation and give what came of it. ``save``: keep what was changed and made; that needs
-    a stored vCon. The definition's ``save_vcons`` and its success and failure queues do not count.
+    a stored vCon. ``once``: the request that it is done for, if it must not be done twice. The definition's
+    ``save_vcons`` and its success and failure queues do not count.
 
     Raises :class:`DirectRunFailed`; :class:`DirectRefused`, :class:`NotReady`, :class:`Missing` and
     :class:`RevisionConflict` where nothing came true; PlatformError when Redis or the object store is away."""
     options = definition.options.model_copy(
         update={"save_vcons": save, "success_queue": None, "failure_queue": None, "retries": 0}
     )
-    return _run(engine, replace(definition, options=options), given, save, parameters or {})
+    return _run(engine, replace(definition, options=options), given, save, parameters or {}, once)
 
 
 def run_processor(
@@ -135,6 +137,7 @@ def run_processor(
     *,
     save: bool = False,
     parameters: Mapping[str, Any] | None = None,
+    once: str = "",
 ) -> DirectResult:
     """The same with one processor and no pipeline. ``should_process`` does not count: it was asked for."""
     raw = {"processor": processor.name, "options": options.model_dump(mode="json")}
@@ -145,16 +148,16 @@ def run_processor(
         steps=(Step(processor.name, processor, chosen),),
         version=hash_of(raw),
     )
-    return _run(engine, definition, given, save, parameters or {})
+    return _run(engine, definition, given, save, parameters or {}, once)
 
 
 def _run(
-    engine: Engine, definition: Definition, given: Given, save: bool, parameters: Mapping[str, Any]
+    engine: Engine, definition: Definition, given: Given, save: bool, parameters: Mapping[str, Any], once: str
 ) -> DirectResult:
     run_id = f"direct:{new_uuid()}"
     for attempt in range(CONFLICTS):
         vcons = _vcons(engine, given, save)
-        result = _once(engine, definition, run_id, vcons, save, parameters)
+        result = _once(engine, definition, run_id, vcons, save, parameters, once)
         if result is not None:
             return result
         time.sleep(random.uniform(0, 0.02 * 2**attempt))  # noqa: S311 - others want a turn
@@ -189,13 +192,24 @@ def _once(
     vcons: list[Vcon],
     save: bool,
     parameters: Mapping[str, Any],
+    once: str,
 ) -> DirectResult | None:
     """One run from what was read; None where others changed it meanwhile, and nothing came true."""
     uuid = vcons[0].uuid
     given = {vcon.uuid: len(vcon.changes) for vcon in vcons}
     io = ProcessorIO(list(vcons), engine.context(definition, run_id, run_id), copy.deepcopy(dict(parameters)))
-    item = Item(new_job(*given), io)
-    batch = Batch(run_id, run_id, definition.name, definition.version, [item], options=definition.options, leased=False)
+    job = new_job(*given)
+    item = Item(replace(job, id=f"once-{once[:32]}") if once else job, io)  # its marks in further documents stay
+    batch = Batch(
+        run_id,
+        run_id,
+        definition.name,
+        definition.version,
+        [item],
+        options=definition.options,
+        leased=False,
+        once=once,
+    )
     steps: list[DirectStep] = []
     for position, step in enumerate(definition.steps):
         if item.verdict is not None:

@@ -218,6 +218,8 @@ class _Run:
                 pushes.append(_placed(asked, queued))
                 events = [*events, *self._queued_events(asked.queue, queued)]
             pushes += [(keys.EFFECTS, self._effect(item, each)) for each in item.effects]
+            if self.batch.once:
+                pushes.append((keys.once_marks(self.batch.once), self._mark(verdict)))
         return Commit(
             vcon,
             self.fence(job.id),
@@ -227,6 +229,20 @@ class _Run:
             events=events,
             meta=form.meta,
             posted=form.posted,
+        )
+
+    def _mark(self, verdict: Verdict) -> bytes:
+        """What is told of a run whose answer was lost."""
+        return orjson.dumps(
+            {
+                "id": self.batch.owner,
+                "pipeline": self.definition.name,
+                "version": self.definition.version,
+                "ending": verdict.ending,
+                "reason": verdict.reason,
+                "processor": verdict.processor,
+                "saved": self.saves,
+            }
         )
 
     def form(self, vcon: Vcon) -> Reformed:

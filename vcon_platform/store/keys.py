@@ -177,6 +177,16 @@ def result(digest: str) -> str:
     return f"result:{digest}"
 
 
+def once(name: str) -> str:
+    """Hash: a request that is carried out once, and the answer to it."""
+    return f"once:{name}"
+
+
+def once_marks(name: str) -> str:
+    """List: marks of such a request, the first that it began, the second that what it asked for came true."""
+    return f"once:{name}:marks"
+
+
 def account(pipeline: str, period: str) -> str:
     """Hash: what a pipeline used in a period: a day (``2026-07-30``), a month (``2026-07``), or ``total``."""
     return f"account:{pipeline}:{period}"
