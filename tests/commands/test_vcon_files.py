@@ -336,3 +336,10 @@ def test_an_email_becomes_a_vcon_whose_turns_can_be_read(run: Run) -> None:
 def test_what_is_no_email_is_told(run: Run) -> None:
     done = run("vcon", "new", "email", "-", input=b"some text")
     assert (done.exit_code, ".eml" in done.stderr) == (1, True)
+
+
+def test_of_a_processor_that_makes_a_copy_the_copy_alone_is_written(run: Run) -> None:
+    given = document()
+    done = run("vcon", "filter", "create_amended", "-", input=orjson.dumps(given))
+    assert json.loads(done.stdout)["amended"] == {"uuid": given["uuid"]}
+    assert "--json has also what it was made from" in done.stderr

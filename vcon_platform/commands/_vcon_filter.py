@@ -44,9 +44,10 @@ def filter_(
     as_json: AsJson = False,
     output: Output = None,
 ) -> None:
-    """Run one processor on a vCon and write what it made of it, a vCon on each line. Nothing is stored or sent.
+    """Run one processor on a vCon and write what it made of it. Nothing is stored or sent.
 
-    A vCon that the processor drops is not written. Exits with 1 then, as grep does, and where the processor failed.
+    Of a processor that makes a copy (redacted, amended) the copy alone is written. A vCon that the processor drops is
+    not written. Exits with 1 then, as grep does, and where the processor failed.
     """
     from vcon_platform.pipelines.workbench import Workbench
 
@@ -61,7 +62,9 @@ def filter_(
     else:
         _tell(told)
         if ending == "done" and step.what != "not_run":
-            write_text(iter((b"\n".join(orjson.dumps(each.handed_out) for each in told.vcons),)), output)
+            write_text(
+                iter((b"\n".join(orjson.dumps(each.handed_out) for each in told.vcons[1:] or told.vcons),)), output
+            )
     if ending != "done" or step.what == "not_run":
         raise typer.Exit(1)
 
@@ -100,6 +103,8 @@ def _tell(told: Simulation) -> None:
         typer.echo(f"{step.name} {step.what.replace('_', ' ')}{code}: {visible(step.reason)}", err=True)
     if step.what == "not_run":
         typer.echo(f"To run it: vcon-platform processors run {step.name} …", err=True)
+    for made in told.vcons[1:]:  # whoever asks for a redacted copy must not find the original beside it
+        typer.echo(f"written: the copy {made.uuid} alone; --json has also what it was made from", err=True)
     for name, value in told.parameters.items():
         typer.echo(visible(f"parameter {name} = {json_text.dumps(value, ensure_ascii=False)}"), err=True)
     for job in step.queued:
