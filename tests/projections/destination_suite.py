@@ -97,6 +97,8 @@ class Flaky(Destination):
     def __init__(self, inner: Destination, breaks_at: int) -> None:
         self.inner = inner
         self.left = breaks_at
+        self.kind = inner.kind  # type: ignore[misc]  # it stands for that very destination
+        self.target = inner.target  # type: ignore[method-assign]
 
     @classmethod
     def connect(cls, projection: Projection, connections: object) -> Any:

@@ -129,8 +129,9 @@ class _Landing:
             generations, expected = self._expected(days)
         wanted = _merged(expected)
         landed = reconcile(self.projection, self.destination, days, wanted, self._rows, held=held)
-        for day in days if landed.missing else ():
-            self._forget(day, [(uuid, expected[day][uuid]) for uuid in landed.missing if uuid in expected[day]])
+        doubtful = {*landed.missing, *_on_two_days(expected)}
+        for day in days if doubtful else ():
+            self._forget(day, [(uuid, expected[day][uuid]) for uuid in sorted(doubtful & expected[day].keys())])
         self.record([*self._events(landed)])
         self.index.landed(name, landing_mark(self.destination, self.projection), generations)
         return LandedGroup(
@@ -215,3 +216,15 @@ class _Landing:
 
 def _merged(by_day: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     return {uuid: digest for rows in by_day.values() for uuid, digest in rows.items()}
+
+
+def _on_two_days(by_day: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """Conversations that have moved to another day, and still stand on the one before."""
+    if sum(map(len, by_day.values())) == len(_merged(by_day)):
+        return set()
+    seen: set[str] = set()
+    twice: set[str] = set()
+    for rows in by_day.values():
+        twice |= seen & rows.keys()
+        seen |= rows.keys()
+    return twice
