@@ -314,3 +314,26 @@ def test_a_question_that_cannot_be_asked_is_explained(run: Run) -> None:
     cursor, moment = run("vcon", "search", "--cursor", "nonsense"), run("vcon", "search", "--since", "yesterday")
     assert (cursor.exit_code, "cursor" in cursor.stderr) == (1, True)
     assert (moment.exit_code, "2026-11-01" in moment.stderr) == (2, True)
+
+
+# --- delete ----------------------------------------------------------------------------------------------------
+
+
+def test_vcons_are_deleted_and_told(run: Run, store: Store, add: Add) -> None:
+    one, two = add(), add()
+    done = run("vcon", "delete", one, "-", "--yes", input=f"{two}\n\n".encode())
+    assert (done.exit_code, done.stdout.split()) == (0, [one, two])
+    assert store.documents.known([one, two]) == set()
+
+
+def test_one_that_is_not_there_is_told_and_the_others_go(run: Run, store: Store, add: Add) -> None:
+    uuid, unknown = add(), new_uuid()
+    done = run("vcon", "delete", unknown, uuid, "-y")
+    assert (done.exit_code, done.stdout.split(), unknown in done.stderr) == (1, [uuid], True)
+
+
+def test_nothing_is_deleted_that_nobody_could_be_asked_about_or_that_changed(run: Run, store: Store, add: Add) -> None:
+    uuid = add()
+    assert run("vcon", "delete", uuid).exit_code == 2
+    assert run("vcon", "delete", uuid, "--yes", "--revision", 7).exit_code == 1
+    assert store.documents.known([uuid]) == {uuid}

@@ -25,6 +25,7 @@ from pydantic import BaseModel, Field
 
 from vcon_platform import __version__
 from vcon_platform.access.caller import Caller
+from vcon_platform.api import conserver_storage
 from vcon_platform.api.auth import Gate, WhoAsks
 from vcon_platform.api.conserver_config import config_of
 from vcon_platform.api.health import TIMEOUT
@@ -289,6 +290,8 @@ def router(settings: Settings, gate: Gate, parts: Parts) -> APIRouter:
         with known(ingress_list) as found:
             chosen = [each.job.id for each in found.dead(ingress_list, 0, count)]
             return len(found.redrive(ingress_list, chosen)) if chosen else 0
+
+    conserver_storage.add(routes, gate, parts)
 
     # --- administration -------------------------------------------------------------------------------------------
 
