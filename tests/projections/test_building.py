@@ -16,7 +16,7 @@ from vcon_platform.projections.catalogue import load_projections
 from vcon_platform.projections.column import FAULTS
 from vcon_platform.projections.fitting import fitted
 from vcon_platform.projections.model import Projection
-from vcon_platform.projections.rows import build_rows, find_rows, put_rows, with_document
+from vcon_platform.projections.rows import build_rows, find_rows, put_rows, version_of, with_document
 from vcon_platform.projections.values import fit
 from vcon_platform.settings import project_root
 from vcon_platform.vcon.document import Vcon
@@ -205,8 +205,12 @@ def test_without_the_key_the_value_is_told_as_missing_and_never_shown(monkeypatc
     monkeypatch.delenv("VCON_PII_TEST", raising=False)
     hidden = {"name": "person", "type": "text", "from": "customer.tel", "pii": True, "mask": "hash"}
     declared = projection(pii_key="env:VCON_PII_TEST", columns=[UUID, hidden])
-    [row] = build_rows(declared, call(), DONE).rows
-    assert (row["person"], row[FAULTS]) == (None, ["person"])
+    vcon = call()
+    unsound = build_rows(declared, vcon, DONE)
+    assert (unsound.rows[0]["person"], unsound.rows[0][FAULTS]) == (None, ["person"])
+    assert version_of(unsound.hash) != declared.version  # it is made anew when its day lands
+    monkeypatch.setenv("VCON_PII_TEST", "secret")
+    assert version_of(build_rows(declared, vcon, DONE).hash) == declared.version
 
 
 # --- the whole document ----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import orjson
 
 from vcon_platform.projections.bare import ROWS, bare_document
 from vcon_platform.projections.building import row_values
+from vcon_platform.projections.column import FAULTS
 from vcon_platform.projections.errors import RowError
 from vcon_platform.projections.extract import party_index
 from vcon_platform.projections.model import Projection
@@ -26,6 +27,10 @@ from vcon_platform.vcon.document import Vcon
 
 PURPOSE = ROWS
 """The purpose of an attachment that carries rows."""
+
+UNSOUND = "0" * 12
+"""In the version's place in the hash of a set in which a value could not be had: the set counts as outdated, and is
+made anew when its day lands. The key may be there by then, and a filter that was too slow may have the time."""
 
 _HASH = re.compile(r"([0-9a-f]{12})-[0-9a-f]{16}-([1-9][0-9]{0,8})")
 
@@ -79,7 +84,10 @@ def build_rows(projection: Projection, vcon: Vcon, outcome: Outcome) -> RowSet:
     document holds its digest (:func:`with_document`). Raises :class:`RowError`."""
     day = day_of(vcon)
     rows = tuple(row_values(projection, vcon, outcome))
-    return RowSet(uuid=vcon.uuid, day=day, rows=rows, hash=set_hash(projection, day, rows) if rows else "")
+    digest = set_hash(projection, day, rows) if rows else ""
+    if any(FAULTS in row for row in rows):
+        digest = UNSOUND + digest[len(UNSOUND) :]
+    return RowSet(uuid=vcon.uuid, day=day, rows=rows, hash=digest)
 
 
 def with_document(projection: Projection, rows: RowSet, vcon: Vcon) -> RowSet:
