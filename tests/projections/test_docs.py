@@ -10,6 +10,9 @@ from typing import get_args
 from vcon_platform.ledger.events import EventKind
 from vcon_platform.projections.catalogue import parse_projection
 from vcon_platform.projections.extract import EXTRACTORS
+from vcon_platform.projections.grains import ELEMENT_EXTRACTORS, GRAINS
+from vcon_platform.projections.masking import Mask
+from vcon_platform.projections.sources import FINDERS
 from vcon_platform.projections.values import ColumnType
 from vcon_platform.settings import project_root
 
@@ -23,10 +26,18 @@ def test_the_guides_example_is_a_good_declaration() -> None:
 
 
 def test_the_guide_names_every_extractor_and_type_with_its_description() -> None:
-    for extractor in EXTRACTORS.values():
+    for extractor in (*EXTRACTORS.values(), *ELEMENT_EXTRACTORS.values()):
         assert f"| `{extractor.name}` | {extractor.description} |" in GUIDE
+    for finder in FINDERS.values():
+        assert f"| `{finder.name}({finder.argument.upper()})` | {finder.description} |" in GUIDE
     for column_type in get_args(ColumnType):
         assert f"`{column_type}`" in GUIDE
+
+
+def test_the_guide_names_every_grain_mask_and_shipped_declaration() -> None:
+    assert all(f"| `{word}` |" in GUIDE for word in (*GRAINS, *get_args(Mask)))
+    shipped = (project_root() / "pipelines" / "projections").glob("*.yaml")
+    assert all(f"| `{file.name}` |" in GUIDE for file in shipped)
 
 
 def test_the_ledgers_guide_names_every_event() -> None:
