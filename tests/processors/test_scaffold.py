@@ -57,7 +57,7 @@ def stranger(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_its_own_tests_pass(package: Path, installed: Path) -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=package,
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(installed), str(root)))},
         capture_output=True,
