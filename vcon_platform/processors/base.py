@@ -71,7 +71,8 @@ class ProcessorOptions(BaseModel):
     """Options every processor has. Subclass it: each option is one field with title, description and default;
     that declaration is the validation, the Launchpad's form, the OpenAPI schema and the documentation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # The schema of a class is built when it is first used: there are forty of them, and a pipeline has five.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     should_process: bool = Field(
         default=True,
