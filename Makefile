@@ -6,6 +6,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 # More than the two cores: the end-to-end tests wait for Dagster's clocks most of the time.
 WORKERS ?= 3
+# Every Dagster run, command and test worker is a new process: what one compiles is kept for the next, also where the
+# environment says otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test lint types imports format up down status constraints clean
 
@@ -28,6 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 			$$($(BIN)/python -c 'import tomllib; print(*(each.replace(" ", "") for each in tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"]))') && \
 		$(BIN)/python -m compileall -q .venv/lib >/dev/null || true; \
 	fi
+	@$(BIN)/python -m compileall -q vcon_platform assets resources sensors
 	@$(BIN)/vcon-platform init
 	@touch $(STAMP)
 
