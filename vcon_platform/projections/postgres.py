@@ -111,7 +111,8 @@ class PostgresDestination(Destination):
         query = sql.SQL(
             'SELECT {uuid}, CASE WHEN min("_row_hash") = max("_row_hash") '
             "AND count(*)::text = substring(min(\"_row_hash\") FROM '[0-9]+$') "
-            'THEN min("_row_hash") ELSE \'\' END FROM {table} WHERE "_day" = ANY(%s::date[]) GROUP BY {uuid}'
+            "THEN min(\"_row_hash\") ELSE '' END FROM {table} "
+            'WHERE "_day" = ANY(%s::date[]) AND {uuid} IS NOT NULL GROUP BY {uuid}'
         ).format(uuid=sql.Identifier(projection.uuid_column), table=Table.of(projection).quoted)
         try:
             with self._transaction(projection) as cursor:
