@@ -11,25 +11,29 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from redis import Redis
 
+from tests.api.conftest import Shared
 from vcon_platform.access.caller import Visible
 from vcon_platform.access.keys import KeyStore
 from vcon_platform.access.scopes import SCOPES
-from vcon_platform.api.app import create_app
 from vcon_platform.api.auth import OPEN
 from vcon_platform.settings import Settings
 from vcon_platform.vcon.uuids import new_uuid
 
 
 @pytest.fixture
-def app(settings: Settings) -> FastAPI:
-    return create_app(settings)
+def app(shared: Shared) -> FastAPI:
+    return shared.app
 
 
 @pytest.fixture
-def keys(redis_client: Redis) -> KeyStore:
-    return KeyStore(redis_client)
+def settings(shared: Shared) -> Settings:
+    return shared.settings
+
+
+@pytest.fixture
+def keys(shared: Shared) -> KeyStore:
+    return KeyStore(shared.redis)
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
@@ -79,6 +83,7 @@ def test_a_stranger_does_not_have_its_body_read(app: FastAPI) -> None:
 OPENED_BY = {
     ("POST", "/v1/vcons"): {"ingest"},
     ("GET", "/v1/vcons"): {"read"},
+    ("DELETE", "/v1/vcons"): {"erase"},
     ("GET", "/v1/queues"): {"read", "operate"},
     ("POST", "/v1/queues"): {"operate"},
     ("GET", "/v1/pipelines"): {"read", "operate"},
@@ -95,6 +100,7 @@ OPENED_BY = {
     ("GET", "/api/vcon"): {"read"},
     ("GET", "/api/vcons"): {"read"},
     ("POST", "/api/vcon"): {"ingest"},
+    ("DELETE", "/api/vcon"): {"erase"},
     ("GET", "/api/dlq"): {"read", "operate"},
     ("POST", "/api/dlq"): {"operate"},
     ("GET", "/api/config"): {"operate"},
@@ -103,6 +109,7 @@ OPENED_BY = {
     ("GET", "/api/stats"): {"read", "operate", "ingest"},
     ("POST", "/vcon"): {"ingest"},
     ("GET", "/vcon"): {"read"},
+    ("DELETE", "/vcon"): {"erase"},
     ("POST", "/process"): {"process"},
     ("POST", "/processIO"): {"process"},
     **{
@@ -137,6 +144,10 @@ QUERIES = {
     "/api/vcon/count": "?egress_list=recall",
     "/api/vcon/ingress": "?ingress_list=recall",
     "/api/vcon/external-ingress": "?ingress_list=recall",
+    "/api/dlq": "?ingress_list=recall",
+    "/api/dlq/reprocess": "?ingress_list=recall",
+    "/api/dlq/storage": "?storage_name=webhook",
+    "/api/dlq/storage/reprocess": "?storage_name=webhook",
 }
 """What a route asks for before it looks at the scope."""
 
