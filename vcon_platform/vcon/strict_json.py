@@ -84,13 +84,14 @@ def _holds_too_much(text: bytes, limits: Limits) -> bool:
 def _looks_well(raw: bytes, value: Any, limits: Limits) -> bool:
     """Whether the parser left nothing out and nothing is too big, too deep or too long."""
     try:
-        written = orjson.dumps(value)
-    except orjson.JSONEncodeError:  # nested deeper than it writes
+        written = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+    except orjson.JSONEncodeError:  # nested deeper than it writes, or an integer beyond 2^53-1
         return False
-    # The same bytes: nothing was left out. It is how most writers write, and spares counting.
-    return not (
-        (raw != written and _drops_members(raw, written)) or _big_integer(raw) or _misshapen(value, written, limits)
-    )
+    # The same bytes: nothing was left out, and no integer was too big even for 64 bits, which is read as a float and
+    # written with a point or an exponent. It is how most writers write, and spares counting.
+    if raw != written and (_drops_members(raw, written) or _big_integer(raw)):
+        return False
+    return not _misshapen(value, written, limits)
 
 
 def _drops_members(raw: bytes, written: bytes) -> bool:

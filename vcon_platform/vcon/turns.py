@@ -113,15 +113,24 @@ def transcript_text(vcon: Vcon | Mapping[str, Any]) -> str:
         return "\n".join(turn.text for turn in turns(data))
     # A chat needs no turn table: its messages in time order are its text. Each vCon that comes in is asked for it.
     said: list[tuple[float, str]] = []
-    latest, known = 0.0, None  # as in `beginnings`; messages often have the start of the one before
+    latest, known, in_order = 0.0, None, True  # as in `beginnings`; messages often have the start of the one before
     for dialog in dialogs:
-        start = dialog.get("start")
-        if start.__class__ is str and start != known:
+        get = dialog.get
+        start = get("start")
+        if start != known and start.__class__ is str:
             found = read_date(start, UTC)
-            latest, known = (latest if found is None else found.seconds), start
-        if text := message_text(dialog):
+            before, known = latest, start
+            latest = before if found is None else found.seconds
+            in_order = in_order and before <= latest
+        if get("mediatype") == "text/plain" and get("encoding") == "none" and get("type") == "text":
+            body = get("body")  # as message_text does, without the call
+            text = body.strip() if body.__class__ is str else ""
+        else:
+            text = message_text(dialog)
+        if text:
             said.append((latest, text))
-    said.sort(key=itemgetter(0))
+    if not in_order:
+        said.sort(key=itemgetter(0))
     return "\n".join([text for _, text in said])
 
 
