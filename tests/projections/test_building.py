@@ -114,6 +114,17 @@ def test_a_filter_may_give_the_elements() -> None:
     assert shown(declared, call(), "again") == ["0 +49301000 2"]
 
 
+@pytest.mark.parametrize(
+    ("body", "scores"), [({"criteria": [{"score": 2}, {}]}, [2, None]), ({"criteria": "none"}, []), ("text", [])]
+)
+def test_a_list_that_an_extractor_finds_may_give_the_elements(body: Any, scores: list[Any]) -> None:
+    declared = of_grain(
+        {"from": "analysis(card).body.criteria"}, {"name": "score", "type": "integer", "from": "element.score"}
+    )
+    assert shown(declared, call(analysis=[{"type": "card", "body": body}]), "score") == scores
+    assert declared.reads(declared.columns[2]) == ("analysis.card",)
+
+
 def test_a_column_may_be_a_filter_on_the_conversation_and_the_element() -> None:
     declared = of_grain(
         "dialog",

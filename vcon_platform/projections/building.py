@@ -36,7 +36,7 @@ def row_values(projection: Projection, vcon: Vcon, outcome: Outcome) -> list[dic
     if not _belongs(projection.source, vcon):
         return []
     each = projection.each
-    found = [] if each else elements(vcon, projection.grain_name)
+    found = _elements(projection, vcon, outcome)
     expressions = {column.name: column.jq for column in projection.columns if column.jq}
     asks = bool(expressions or each or projection.source.where)
     answered = ask(
@@ -54,6 +54,15 @@ def row_values(projection: Projection, vcon: Vcon, outcome: Outcome) -> list[dic
     if each:
         found = [Element(position, value) for position, value in enumerate(answered.elements)]
     return _rows(projection, vcon, outcome, found, answered.columns)
+
+
+def _elements(projection: Projection, vcon: Vcon, outcome: Outcome) -> list[Element]:
+    if not projection.listed:
+        return [] if projection.each else elements(vcon, projection.grain_name)
+    extractor = resolve(projection.listed)
+    assert isinstance(extractor, Extractor)  # noqa: S101 - the declaration was checked
+    value = _sound(partial(extractor.extract, vcon, outcome))
+    return [Element(position, each) for position, each in enumerate(value)] if isinstance(value, list) else []
 
 
 def _belongs(source: Source, vcon: Vcon) -> bool:

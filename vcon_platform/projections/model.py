@@ -23,7 +23,8 @@ from vcon_platform.projections.errors import ProjectionError
 from vcon_platform.projections.explain import choose, problems
 from vcon_platform.projections.expressions import fault_of
 from vcon_platform.projections.extract import WHOLE
-from vcon_platform.projections.grains import EACH, GRAIN_READS, GRAINS
+from vcon_platform.projections.grains import EACH, GRAIN_READS, GRAINS, ElementExtractor
+from vcon_platform.projections.sources import resolve
 from vcon_platform.references import reference
 
 Rows = Literal["processor", "conversation"]
@@ -58,20 +59,38 @@ class Source(Strict):
     )
 
 
+def _list_extractor(text: str) -> str:
+    if text and isinstance(resolve(text), ElementExtractor):
+        raise ValueError(f"{text!r} reads an element; name what gives the list of them")
+    return text
+
+
 class Each(Strict):
-    """A grain whose elements a jq filter gives."""
+    """A grain whose elements are given by a jq filter, or stand in a list that an extractor finds."""
 
     each: Annotated[str, AfterValidator(_filter)] = Field(
-        min_length=1, max_length=20_000, title="Each", description="jq filter over the vCon. Each output is one row."
+        default="", max_length=20_000, title="Each", description="jq filter over the vCon. Each output is one row."
     )
+    source: Annotated[str, AfterValidator(_list_extractor)] = Field(
+        default="",
+        alias="from",
+        title="From",
+        description="In its place: an extractor that gives a list, such as analysis(scorecard).body.criteria.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Each:
+        if bool(self.each) == bool(self.source):
+            raise ValueError("needs 'each', a jq filter, or 'from', an extractor that gives a list")
+        return self
 
 
 def _grain(value: Any) -> Any:
-    if isinstance(value, Mapping) and set(value) == {EACH}:
+    if isinstance(value, Mapping):
         return Each.model_validate(value)
     if isinstance(value, Each) or (isinstance(value, str) and value in GRAINS):
         return value
-    raise ValueError(choose(value, (*GRAINS, "{each: JQ}"), "a grain"))
+    raise ValueError(choose(value, (*GRAINS, "{each: JQ}", "{from: EXTRACTOR}"), "a grain"))
 
 
 class DestinationRef(RootModel[dict[str, dict[str, Any]]]):
@@ -114,7 +133,8 @@ class Projection(Strict):
     grain: Annotated[Each | str, BeforeValidator(_grain)] = Field(
         default="vcon",
         title="Grain",
-        description="What a row stands for: vcon, party, dialog, turn, analysis, tag, or {each: a jq filter}.",
+        description="What a row stands for: vcon, party, dialog, turn, analysis, tag, {each: a jq filter}, or "
+        "{from: an extractor that gives a list}.",
     )
     key: list[str] = Field(
         min_length=1,
@@ -201,8 +221,13 @@ class Projection(Strict):
 
     @property
     def each(self) -> str:
-        """The jq filter that gives the elements; "" where the grain has a name."""
+        """The jq filter that gives the elements; "" where something else does."""
         return "" if isinstance(self.grain, str) else self.grain.each
+
+    @property
+    def listed(self) -> str:
+        """The extractor that gives the list of elements; "" where something else does."""
+        return "" if isinstance(self.grain, str) else self.grain.source
 
     @property
     def whole_columns(self) -> tuple[str, ...]:
@@ -214,7 +239,9 @@ class Projection(Strict):
         """The vCon members that a column comes from."""
         found = column.reads
         if "element" in found:  # of a jq filter, or of the element as it is
-            of_grain = reads_of(self.each) if self.each else (GRAIN_READS.get(self.grain_name, "vcon"),)
+            of_grain: tuple[str, ...] = (GRAIN_READS.get(self.grain_name, "vcon"),)
+            if self.grain_name == EACH:
+                of_grain = reads_of(self.each) if self.each else resolve(self.listed).reads
             found = tuple(
                 dict.fromkeys(part for each in found for part in (of_grain if each == "element" else (each,)))
             )
@@ -229,7 +256,7 @@ class Projection(Strict):
             [column.name, column.type, column.source, column.jq, column.mask, column.required]
             for column in self.columns
         ]
-        which = [self.source.adapters, self.source.tags, self.source.where, self.grain_name, self.each]
+        which = [self.source.adapters, self.source.tags, self.source.where, self.grain_name, self.each, self.listed]
         meaning = [_MEANING, self.name, columns, which, self.key, self.pii_key]
         return hashlib.sha256(orjson.dumps(meaning)).hexdigest()[:12]
 
