@@ -63,3 +63,12 @@ def test_an_unknown_projection_is_refused_naming_the_known_ones() -> None:
 def test_a_row_that_cannot_be_built_is_a_permanent_error() -> None:
     with pytest.raises(PermanentError, match="created_at"):
         run(call(created_at="yesterday"))
+
+
+def test_a_conversation_that_the_projection_leaves_out_has_no_rows_and_goes_on() -> None:
+    narrowed = Projection.model_validate(
+        {**RECALLS.model_dump(by_alias=True), "source": {"pipelines": ["recall"], "where": ".subject"}}
+    )
+    io = run(io_of(call().vcon.data, projections={"recalls": narrowed}))
+    assert find_rows(io.vcon, "recalls") is None
+    assert io.vcon.changes == []

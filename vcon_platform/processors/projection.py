@@ -1,7 +1,7 @@
-"""The processor ``projection``: writes a projection's row into the vCon, where it travels with the conversation.
+"""The processor ``projection``: writes a projection's rows into the vCon, where they travel with the conversation.
 
-Belongs here: the step of a pipeline. Not here: what a row is and how it is built (``projections/rows.py``), or how
-it gets into a table (the destinations).
+Belongs here: the step of a pipeline. Not here: what rows are (``projections/rows.py``), where their values come from
+(``projections/building.py``), or how they get into a table (the destinations).
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ class ProjectionOptions(ProcessorOptions):
     projection: str = Field(
         min_length=1,
         title="Projection",
-        description="Name of the declared projection whose row is written.",
+        description="Name of the declared projection whose rows are written.",
     )
 
 
 class ProjectionProcessor(Processor[ProjectionOptions]):
-    """A row for the conversation."""
+    """The rows of the conversation in one projection."""
 
     name = "projection"
-    version = "1.1.0"
-    title = "Write a projection's row"
+    version = "1.2.0"
+    title = "Write a projection's rows"
     description = (
-        "Builds the row of a declared projection and keeps it in the vCon as an attachment, from where the "
-        "projection's destinations take it. Doing it again replaces the row."
+        "Builds the rows of a declared projection and keeps them in the vCon as an attachment, from where the "
+        "projection's destinations take them. Doing it again replaces them; where the projection gives the "
+        "conversation none any more, they are withdrawn."
     )
     effects = Effects(changes=True)
     options = ProjectionOptions
 
     def process(self, io: ProcessorIO, options: ProjectionOptions) -> ProcessorIO:
-        """Raises PermanentError if there is no such projection, or its row cannot be built from this vCon."""
+        """Raises PermanentError if there is no such projection, or its rows cannot be built from this vCon."""
         known = io.context.projections
         projection = known.get(options.projection)
         if projection is None:
