@@ -71,7 +71,9 @@ def test_what_was_filtered_says_by_whom_and_why(platform: Platform, landed: dict
 def test_the_ledger_tells_a_conversations_whole_story(platform: Platform, landed: dict[str, str]) -> None:
     uuid = UUIDS["toaster"]
     tables = ("calls", "recalls", "parties", "turns", "analyses")  # it has no tags and no scorecard
-    eventually(lambda: platform.kinds(uuid).count(EventKind.PROJECTED) == len(tables), PATIENCE, message="rows recorded")
+    eventually(
+        lambda: platform.kinds(uuid).count(EventKind.PROJECTED) == len(tables), PATIENCE, message="rows recorded"
+    )
     story = platform.story(uuid)
     assert [event.event for event in story] == [
         EventKind.CREATED,
