@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from vcon_platform.commands._projection_land import land
 from vcon_platform.commands._shown import shown, visible
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Projections: the tables that conversations become rows of.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+app.command("land")(land)
 
 
 def _folder() -> Path:
