@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from redis import Redis
 
 from vcon_platform.projections.destination import Connections
 from vcon_platform.projections.model import Projection
@@ -51,3 +54,8 @@ def every_type(kind: str, **options: Any) -> Projection:
             "destinations": [{kind: options}],
         }
     )
+
+
+def with_redis(client: Redis) -> Connections:
+    """For destinations that remember in the platform's Redis what they have sent."""
+    return replace(NO_CONNECTIONS, redis=lambda: client)
