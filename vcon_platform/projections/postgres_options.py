@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from vcon_platform.projections.model import Identifier, Projection, identifier
+from vcon_platform.projections.column import Identifier, identifier
+from vcon_platform.projections.model import Projection
 from vcon_platform.references import reference
 
 

@@ -20,9 +20,10 @@ from typing import Any, Protocol
 
 from psycopg2 import sql
 
+from vcon_platform.projections.column import Column
 from vcon_platform.projections.destination import Step
 from vcon_platform.projections.errors import DestinationError, SchemaConflict
-from vcon_platform.projections.model import Column, Projection
+from vcon_platform.projections.model import Projection
 from vcon_platform.projections.postgres_options import PostgresOptions, options_of
 from vcon_platform.projections.values import ColumnType
 
@@ -324,7 +325,7 @@ def _conflicts(projection: Projection, table: Table, found: _Found) -> list[Step
 
 def _column_comment(column: Column) -> str:
     text = column.description.strip().rstrip(".").replace("\0", "") or "A value of the conversation"
-    return f"{text} (from {column.source}{'; personal data' if column.pii else ''})"
+    return f"{text} (from {column.filled_by}{'; personal data' if column.pii else ''})"
 
 
 def _table_comment(projection: Projection) -> str:
