@@ -38,6 +38,7 @@ def keys(shared: Shared) -> KeyStore:
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
     """(method, path) of every operation, with something in place of each parameter."""
+    yield "POST", "/api/config"  # refused, and so not described
     for path, operations in app.openapi()["paths"].items():
         for method in operations:
             yield (
@@ -104,6 +105,7 @@ OPENED_BY = {
     ("GET", "/api/dlq"): {"read", "operate"},
     ("POST", "/api/dlq"): {"operate"},
     ("GET", "/api/config"): {"operate"},
+    ("POST", "/api/config"): set(),
     ("GET", "/api/index_vcons"): {"operate"},
     ("POST", "/api/index_vcons"): {"operate"},
     ("GET", "/api/stats"): {"read", "operate", "ingest"},
