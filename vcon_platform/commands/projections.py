@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vcon_platform.commands._projection_land import land
+from vcon_platform.commands._projection_rows import export, plan, preview
 from vcon_platform.commands._shown import shown, visible
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ app = typer.Typer(no_args_is_help=True, help="Projections: the tables that conve
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 app.command("land")(land)
+app.command("preview")(preview)
+app.command("plan")(plan)
+app.command("export")(export)
 
 
 def _folder() -> Path:
@@ -83,7 +87,8 @@ def show_projection(
         return
     console = Console(highlight=False)
     console.print(shown(f"{projection.name}: {projection.description}"), style="bold")
-    console.print(shown(f"Pipelines: {', '.join(projection.pipelines)}; a row for each {projection.rows}"))
+    grain = projection.grain_name if projection.grain_name != "each" else projection.each or projection.listed
+    console.print(shown(f"Pipelines: {', '.join(projection.pipelines)}; rows by {projection.rows}, one per {grain}"))
     for destination in projection.destinations:
         console.print(shown(f"Destination: {destination.kind} {json_text.dumps(dict(destination.options))}"))
     console.print()
@@ -91,8 +96,8 @@ def show_projection(
     for header in ("column", "type", "from", "personal data", "meaning"):
         table.add_column(header, overflow="fold")
     for column in projection.columns:
-        personal = "yes" if column.pii else ""
-        table.add_row(column.name, column.type, column.source, personal, shown(column.description))
+        personal = ("yes" + (f", {column.mask}" if column.mask else "")) if column.pii else ""
+        table.add_row(column.name, column.type, shown(column.filled_by), personal, shown(column.description))
     console.print(table)
 
 

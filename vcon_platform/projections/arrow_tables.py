@@ -10,10 +10,12 @@ floats of ordinary size give. What is finer is rounded; what is larger is a misf
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from vcon_platform.projections.errors import DestinationError
 from vcon_platform.projections.fitting import FittedRow
@@ -81,13 +83,14 @@ def arrow_value(value: Any, column_type: ColumnType) -> Any:
         return fit(value, column_type)
     found = python_value(value, column_type)
     if column_type == "numeric" and found is not None:
-        return _sized(found)
+        return sized(found)
     if column_type == "numeric[]" and found is not None:
-        return [None if item is None else _sized(item) for item in found]
+        return [None if item is None else sized(item) for item in found]
     return found
 
 
-def _sized(number: Decimal) -> Decimal:
+def sized(number: Decimal) -> Decimal:
+    """The number as Arrow holds it. Raises :class:`Misfit`."""
     if abs(number) >= _LIMIT:
         raise Misfit(f"has more than {WHOLE_DIGITS} digits before the point")
     with localcontext(prec=WHOLE_DIGITS + FRACTION_DIGITS + 2):
@@ -106,3 +109,17 @@ def arrow_table(projection: Projection, rows: Sequence[FittedRow[Any]], landed_a
     values.append([landed_at] * len(rows))
     arrays = [pa.array(column, type=field.type) for column, field in zip(values, schema, strict=True)]
     return pa.table(arrays, schema=schema)
+
+
+def python_rows(projection: Projection, table: pa.Table, at_once: int = 5_000) -> Iterator[list[tuple[Any, ...]]]:
+    """The declared columns of a table as Python values, some rows at a time (:func:`~.values.python_value`)."""
+    names = [column.name for column in projection.columns]
+    parsed = [column.type == "jsonb" for column in projection.columns]
+    for batch in table.select(names).to_batches(max_chunksize=at_once):
+        columns = [
+            [None if value is None else orjson.loads(value) for value in column.to_pylist()]
+            if json
+            else column.to_pylist()
+            for json, column in zip(parsed, batch.columns, strict=True)
+        ]
+        yield list(zip(*columns, strict=True))

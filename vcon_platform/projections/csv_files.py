@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, ClassVar, Literal
 
 import orjson
@@ -75,17 +76,30 @@ def csv_text(value: Any, column_type: ColumnType) -> str | None:
     """The value as a cell; lists as JSON. Raises :class:`~.values.Misfit`."""
     if not column_type.endswith("[]"):
         return fit(value, column_type)
-    found = python_value(value, column_type)
-    if found is None:
-        return None
-    if column_type == "text[]":
-        return orjson.dumps(found).decode()
-    return "[" + ",".join("null" if item is None else str(item) for item in found) + "]"
+    return cell_of(python_value(value, column_type), column_type, safe=False)
 
 
 def csv_value(value: Any, column_type: ColumnType) -> str | None:
     """The value as a cell that no spreadsheet runs."""
-    cell = csv_text(value, column_type)
+    return _safe(csv_text(value, column_type), column_type)
+
+
+def cell_of(value: Any, column_type: ColumnType, *, safe: bool) -> str | None:
+    """A Python value (:func:`~.values.python_value`) as a cell."""
+    if value is None:
+        return None
+    if column_type == "text[]" or column_type == "jsonb":
+        cell = orjson.dumps(value).decode()
+    elif column_type.endswith("[]"):
+        cell = "[" + ",".join("null" if item is None else str(item) for item in value) + "]"
+    elif isinstance(value, bool):
+        cell = "true" if value else "false"
+    else:
+        cell = value.isoformat() if isinstance(value, date) else str(value)
+    return _safe(cell, column_type) if safe else cell
+
+
+def _safe(cell: str | None, column_type: ColumnType) -> str | None:
     return f"'{cell}" if cell is not None and column_type in _WORDS and cell.startswith(_TRIGGERS) else cell
 
 

@@ -12,17 +12,17 @@ transaction, one load job, one file per day) it does when the session ends.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ValidationError
 
-from vcon_platform.projections.errors import ProjectionError, ProjectionInvalid
+from vcon_platform.projections.errors import DestinationError, ProjectionError, ProjectionInvalid
 from vcon_platform.projections.explain import choose, problems
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.rows import RowSet, count_of
@@ -180,6 +180,15 @@ class Destination(ABC):
     def faults(self, projection: Projection, days: Sequence[str]) -> Faults | None:  # noqa: ARG002
         """What a look at the rows of these days finds wrong, in one query; None for a kind that cannot look."""
         return None
+
+    def read(self, projection: Projection, first: str, last: str) -> Iterator[list[tuple[Any, ...]]]:  # noqa: ARG002
+        """The rows of the days from first to last (ISO, both included), some at a time, for people who work with them:
+        values as :func:`~.values.python_value` gives them, in the order of ``projection.columns``; by day and key
+        within what is cheap."""
+        raise DestinationError(
+            f"projection {projection.name}: rows cannot be read back from {self.title or self.kind} here; read them "
+            "there, or from another destination (postgres, parquet, duckdb)"
+        )
 
 
 def whole(rows: Iterable[tuple[str, str]]) -> dict[str, str]:

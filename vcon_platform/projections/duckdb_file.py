@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from vcon_platform.projections.arrow_tables import arrow, arrow_table, arrow_value
+from vcon_platform.projections.arrow_tables import arrow, arrow_table, arrow_value, python_rows
 from vcon_platform.projections.column import Identifier, identifier
 from vcon_platform.projections.destination import Connections, Destination, Session, Written
 from vcon_platform.projections.errors import DestinationError, DestinationUnavailable, SchemaConflict
@@ -132,6 +132,17 @@ class DuckDbDestination(Destination):
     def count(self, projection: Projection, days: Sequence[str] | None = None) -> dict[str, int]:
         query = f"SELECT _day::VARCHAR, count(*) FROM {_table(projection)} WHERE ? OR _day IN (SELECT unnest(?::DATE[])) GROUP BY 1"  # noqa: S608, E501
         return dict(self._asked(projection, query, [days is None, list(days or ())]))
+
+    def read(self, projection: Projection, first: str, last: str) -> Iterator[list[tuple[Any, ...]]]:
+        if not self._file.exists():
+            return
+        names = ", ".join(_quoted(column.name) for column in projection.columns)
+        keys = ", ".join(map(_quoted, projection.key))
+        query = f"SELECT {names} FROM {_table(projection)} WHERE _day BETWEEN ?::DATE AND ?::DATE ORDER BY _day, {keys}"  # noqa: S608
+        with self._transaction(projection) as cursor:
+            cursor.execute("SET TimeZone = 'UTC'")
+            if _columns(cursor, projection):
+                yield from python_rows(projection, cursor.execute(query, [first, last]).to_arrow_table())
 
     def _asked(self, projection: Projection, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
         """The rows of an answer; none where the table was never made."""

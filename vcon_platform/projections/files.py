@@ -11,7 +11,7 @@ first, so a conversation that moves to another day is never missing in between.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -154,6 +154,15 @@ class FilesDestination(Destination):
         folder.refresh(None if days is None else list(days))
         rows = folder.index.rows()
         return rows if days is None else {day: rows[day] for day in days if day in rows}
+
+    def files(self, projection: Projection, first: str, last: str) -> Iterator[bytes]:
+        """What the files of the days from first to last hold, in the order of days."""
+        folder = self._folder(projection)
+        folder.refresh(None)
+        for path in folder.index.paths(first, last):
+            data = folder.read(path)
+            if data is not None:
+                yield data
 
 
 def _whole(stands: Sequence[Stand]) -> str:

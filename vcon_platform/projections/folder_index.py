@@ -151,6 +151,14 @@ class FolderIndex:
             found = connection.execute("SELECT uuid, hash, rows FROM sets WHERE path = ?", (path,))
             return {uuid: (digest, rows) for uuid, digest, rows in found}
 
+    def paths(self, first: str, last: str) -> list[str]:
+        """The files of the days from first to last, in this order."""
+        with self._open() as connection:
+            found = connection.execute(
+                "SELECT path FROM files WHERE day BETWEEN ? AND ? ORDER BY day, path", (first, last)
+            )
+            return [path for (path,) in found]
+
     def rows(self) -> dict[str, int]:
         """Rows per day."""
         with self._open() as connection:

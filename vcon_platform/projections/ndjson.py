@@ -56,13 +56,15 @@ class NdjsonDestination(FilesDestination):
 
 def json_value(value: Any, column_type: ColumnType) -> Any:
     """The value as orjson takes it; a numeric with all its digits. Raises :class:`~.values.Misfit`."""
-    found = python_value(value, column_type)
-    return [_plain(item) for item in found] if column_type.endswith("[]") and found is not None else _plain(found)
+    return plain_json(python_value(value, column_type))
 
 
-def _plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
+    """A Python value (:func:`~.values.python_value`) as orjson takes it."""
     if isinstance(value, Decimal):
         return orjson.Fragment(str(value))
+    if isinstance(value, list) and any(isinstance(item, Decimal) for item in value):
+        return [plain_json(item) for item in value]
     return value.isoformat() if isinstance(value, date) else value
 
 

@@ -7,10 +7,10 @@ Belongs here: reading and making such a file. Not here: folders and sessions (``
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from vcon_platform.projections.arrow_tables import arrow, arrow_schema, arrow_table, arrow_value
+from vcon_platform.projections.arrow_tables import arrow, arrow_schema, arrow_table, arrow_value, python_rows
 from vcon_platform.projections.destination import Connections
 from vcon_platform.projections.errors import SchemaConflict
 from vcon_platform.projections.files import FilesDestination, Row, now, told
@@ -60,6 +60,13 @@ class ParquetDestination(FilesDestination):
         out = io.BytesIO()
         pq.write_table(table, out, compression="zstd")
         return out.getvalue()
+
+    def read(self, projection: Projection, first: str, last: str) -> Iterator[list[tuple[Any, ...]]]:
+        import pyarrow.parquet as pq
+
+        for data in self.files(projection, first, last):
+            table = _kept(projection, pq.read_table(io.BytesIO(data)), ())
+            yield from python_rows(projection, table)
 
 
 def _kept(projection: Projection, table: pa.Table, drop: Collection[str]) -> pa.Table:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import psycopg2
 import psycopg2.extensions
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from vcon_platform.projections.rows import RowSet
 
 _COME_BACK = ("08", "40", "53", "55", "57")  # connection, rolled back, resources, lock not available, operator
+_READ_AT_ONCE = 5_000
 _NO_TABLE = (errorcodes.UNDEFINED_TABLE, errorcodes.INVALID_SCHEMA_NAME)
 
 
@@ -160,6 +161,19 @@ class PostgresDestination(Destination):
         except TableMissing:
             return Faults()
         return Faults(int(duplicates), {name: count for name, count in zip(required, counts, strict=True) if count})
+
+    def read(self, projection: Projection, first: str, last: str) -> Iterator[list[tuple[Any, ...]]]:
+        query = sql.SQL('SELECT {} FROM {} WHERE "_day" BETWEEN %s AND %s ORDER BY "_day", {}').format(
+            names_of([column.name for column in projection.columns]),
+            Table.of(projection).quoted,
+            names_of(projection.key),
+        )
+        with self._transaction(projection) as cursor:
+            cursor.execute("SET LOCAL TimeZone = 'UTC'")
+            with cursor.connection.cursor("vcon_read") as rows:  # on the server: a year does not fit into memory
+                rows.execute(query, (first, last))
+                while some := rows.fetchmany(_READ_AT_ONCE):
+                    yield some
 
     @contextmanager
     def _transaction(self, projection: Projection) -> Iterator[Cursor]:

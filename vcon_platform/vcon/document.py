@@ -13,11 +13,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
 from vcon_platform.errors import PlatformError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ARRAYS = ("parties", "dialog", "analysis", "attachments")
 ArrayName = Literal["parties", "dialog", "analysis", "attachments"]
@@ -215,3 +218,9 @@ class Vcon:
     def to_bytes(self) -> bytes:
         """The document as compact JSON."""
         return orjson.dumps(self.data)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The conversation's turns as a pandas DataFrame; see :func:`~vcon_platform.vcon.frames.turns_frame`."""
+        from vcon_platform.vcon.frames import turns_frame
+
+        return turns_frame(self)
