@@ -98,6 +98,8 @@ class Parts:
     async def kept(self, who: Caller, answer: Answer) -> Vcon:
         """A vCon as it is stored, for whoever just brought it. Raises Rejected where these bytes are an earlier
         revision of one that is hidden from them by now."""
+        if answer.made is not None:
+            return Vcon(dict(answer.made), answer.revision)
         try:
             return (await self.found(who if answer.outcome is Outcome.KNOWN else _ALL, answer.uuid)).vcon
         except Missing:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
-from typing import IO
+from typing import IO, Any
 
 from vcon_platform.ingress.beside import Beside
 from vcon_platform.store import keys
@@ -91,7 +91,8 @@ class Answer:
     """A document that was taken in, durably: it is in the archive and in Redis.
 
     ``parked``: critical extensions that this platform does not know; no pipeline gets such a vCon. ``left_behind``:
-    analyses of an earlier revision that speak of something the new content does not have any more.
+    analyses of an earlier revision that speak of something the new content does not have any more. ``made``: the
+    document as it is stored, where it is new.
     """
 
     uuid: str
@@ -102,6 +103,7 @@ class Answer:
     findings: tuple[Finding, ...] = ()
     parked: tuple[str, ...] = ()
     left_behind: int = 0
+    made: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def status(self) -> int:

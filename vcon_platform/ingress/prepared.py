@@ -80,6 +80,7 @@ class Prepared:
             state=self.state,
             findings=self.findings,
             parked=self.received.parked,
+            made=self.received.data if outcome is Outcome.CREATED else None,
         )
 
 

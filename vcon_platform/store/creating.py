@@ -82,6 +82,8 @@ class Creator:
     def _part(self, item: NewVcon, record: Record) -> Part:
         uuid, data = item.vcon.uuid, item.vcon.data
         assert record.original is not None and record.view is not None  # noqa: S101,PT018 - every creation has both
+        search = fields(data, item.meta, region=self._region)
+        text = search.pop("text")
         args: list[Argument] = [
             uuid,
             record.view,
@@ -89,7 +91,8 @@ class Creator:
             record.commit,
             record.original.sha256,
             created_seconds(data),
-            facts(item.meta, fields(data, item.meta, region=self._region), media_of(data, record)),
+            facts(item.meta, search, media_of(data, record)),
+            text,
             len(item.queues),
         ]
         for queue in item.queues:

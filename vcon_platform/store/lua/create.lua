@@ -4,6 +4,7 @@
 -- ARGV: number of vCons, seconds the documents stay in Redis (0 = for good), then for each:
 --   uuid, document, its first revision, the commit's id, SHA-256 of the posted bytes, created_at in seconds,
 --   JSON of {meta: [member, value, ...], search: [member, value, ...], media: [token, ...]},
+--   the text that is searched (beside the others: most of what there is, and JSON of it would be read twice),
 --   n pushes: (list, entry)
 --   events (JSON array or "")
 -- Gives for each {"created", revision}; or, having changed nothing: {"known", revision, revision that these very bytes made
@@ -31,7 +32,7 @@ local function create(it)
   if live ~= '0' then redis.call('EXPIRE', document, live) end
   redis.call('HSET', meta, 'revision', it.revision, 'commit', it.id, 'posted:' .. it.sha256, it.revision,
     unpack(facts.meta))
-  redis.call('HSET', search, unpack(facts.search)) -- in one command: RediSearch reads a hash again after each
+  redis.call('HSET', search, 'text', ARGV[it.text], unpack(facts.search)) -- in one command: RediSearch reads a hash again after each
   for _, token in ipairs(facts.media) do redis.call('SADD', 'mediarefs:' .. token, it.uuid) end
   redis.call('ZADD', KEYS[2], it.created, document)
   if it.events ~= '' then redis.call('XADD', KEYS[1], '*', 'events', it.events) end
@@ -46,6 +47,7 @@ for number = 1, count do
   local it = {document = KEYS[first], meta = KEYS[first + 1], search = KEYS[first + 2], uuid = take(), value = at}
   at = at + 1
   it.revision, it.id, it.sha256, it.created, it.facts = take(), take(), take(), take(), take()
+  it.text, at = at, at + 1
   local pushes = tonumber(take())
   it.pushes, it.after = at, at + pushes * 2
   at = it.after
