@@ -142,7 +142,7 @@ class DuckDbDestination(Destination):
         with self._transaction(projection) as cursor:
             cursor.execute("SET TimeZone = 'UTC'")
             if _columns(cursor, projection):
-                yield from python_rows(projection, cursor.execute(query, [first, last]).to_arrow_table())
+                yield from python_rows(projection, cursor.sql(query, params=[first, last]).to_arrow_table())
 
     def _asked(self, projection: Projection, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
         """The rows of an answer; none where the table was never made."""
