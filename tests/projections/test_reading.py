@@ -180,12 +180,14 @@ def test_a_projection_is_read_by_its_name(
     read_projection = vcon_platform.read_projection
     frame = read_projection("typed", date(2026, 3, 1), "2026-03-09", destination="duckdb", columns=["a_text", "uuid"])
     assert (list(frame.columns), frame["uuid"].tolist()) == (["a_text", "uuid"], ["a", "b", "c"])
-    for given, message in [
+    days = {"name": "typed", "day_from": "2026-03-01", "day_to": "2026-03-09"}
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"name": "typde"}, "did you mean 'typed'"),
         ({"columns": ["a_txt"]}, "did you mean 'a_text'"),
         ({"destination": "bigquery"}, "not a destination of projection typed"),
         ({"day_to": "2026-02-30"}, "days look like"),
         ({"day_to": "2026-02-01"}, "before they begin"),
-    ]:
+    ]
+    for given, message in wrong:
         with pytest.raises(ProjectionError, match=message):
-            read_projection(**{"name": "typed", "day_from": "2026-03-01", "day_to": "2026-03-09"} | given)  # type: ignore[arg-type]
+            read_projection(**{**days, **given})
