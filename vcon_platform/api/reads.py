@@ -49,7 +49,7 @@ class Reads:
         self._clock = clock
         self._hour = 0
         self._told: set[_Reading] = set()
-        self._waiting: list[LedgerEvent] = []
+        self._waiting: list[tuple[_Reading, int]] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -73,7 +73,7 @@ class Reads:
             for reading in readings:
                 if reading not in self._told:
                     self._told.add(reading)
-                    self._waiting.append(_event(reading, self._hour))
+                    self._waiting.append((reading, self._hour))
             if self._waiting and self._thread is None:
                 self._thread = threading.Thread(target=self._write_on, name="reads", daemon=True)
                 self._thread.start()
@@ -81,18 +81,19 @@ class Reads:
     def flush(self) -> None:
         """Write down what was noted so far. What Redis does not take waits for the next time."""
         with self._lock:
-            events, self._waiting = self._waiting, []
-        if not events:
+            readings, self._waiting = self._waiting, []
+        if not readings:
             return
         done = 0
         try:
             with explained():
-                for some in batched(events, _ENTRY):
-                    self._client().xadd(keys.OUTBOX, {"events": event_array([event.to_bytes() for event in some])})
+                for some in batched(readings, _ENTRY):
+                    events = [_event(reading, hour) for reading, hour in some]
+                    self._client().xadd(keys.OUTBOX, {"events": event_array(events)})
                     done += len(some)
         except StoreUnavailable as error:
             with self._lock:
-                self._waiting = (events[done:] + self._waiting)[:_MOST]
+                self._waiting = (readings[done:] + self._waiting)[:_MOST]
             _log.warning("readings could not be written down: %s", error)
 
     def _write_on(self) -> None:
@@ -105,7 +106,8 @@ class Reads:
                     return
 
 
-def _event(reading: _Reading, hour: int) -> LedgerEvent:
+def _event(reading: _Reading, hour: int) -> bytes:
     uuid, by, what = reading
     event_id = str(uuid5(_NAMES, f"{uuid} {by} {what} {hour}"))
-    return LedgerEvent(vcon_uuid=uuid, event=EventKind.READ, detail={"by": by, "what": what}, event_id=event_id)
+    detail = {"by": by, "what": what}
+    return LedgerEvent(vcon_uuid=uuid, event=EventKind.READ, detail=detail, event_id=event_id).to_bytes()
