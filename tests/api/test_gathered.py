@@ -59,6 +59,30 @@ def test_who_comes_alone_waits_for_nobody_and_who_comes_meanwhile_is_in_the_next
     assert served.groups == [[1], [2, 3]]
 
 
+def test_who_comes_in_one_turn_of_the_loop_is_in_one_group(served: Served) -> None:
+    async def together() -> list[int]:
+        return await asyncio.gather(*(served.gathered.ask(number) for number in range(5)))
+
+    served.go.set()
+    assert asyncio.run(together()) == [0, 2, 4, 6, 8]
+    assert served.groups == [[0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(("waiting", "second"), [(ENOUGH, True), (ENOUGH - 1, False)])
+def test_beside_a_group_another_begins_only_where_enough_wait(served: Served, waiting: int, second: bool) -> None:
+    async def begins() -> bool:
+        asked = [asyncio.create_task(served.gathered.ask(1))]
+        await asyncio.to_thread(served.begun.wait, 10)
+        served.begun.clear()
+        asked += [asyncio.create_task(served.gathered.ask(1)) for _ in range(waiting)]
+        begun = await asyncio.to_thread(served.begun.wait, 10 if second else 0.05)
+        served.go.set()
+        await asyncio.gather(*asked)
+        return begun
+
+    assert asyncio.run(begins()) is second
+
+
 def test_a_group_has_a_bound(served: Served) -> None:
     assert asyncio.run(served.ask(*[7] * 3 * MOST)) == [14] * 3 * MOST
     assert max(len(group) for group in served.groups) == MOST
