@@ -264,17 +264,19 @@ def _change(
         drop.setdefault(stand.path, set()).add(stand.uuid)
         days[stand.path] = stand.day
 
+    held = folder.index.within(list({*new, *drop}))
+
     def make(path: str) -> tuple[bytes, Mapping[str, tuple[str, int]]]:
         rows = sorted(new.get(path, ()), key=lambda row: row.uuid)
         dropped = drop.get(path, set())
-        sets = {uuid: told for uuid, told in folder.index.within(path).items() if uuid not in dropped}
+        sets = {uuid: told for uuid, told in held[path].items() if uuid not in dropped}
         before = folder.read(path) if sets else None
         data = destination.made(projection, before, dropped, rows)
         for row in rows:
             sets[row.uuid] = (row.hash, sets.get(row.uuid, ("", 0))[1] + 1)
         return data, sets
 
-    emptied = [path for path in drop if path not in new and not folder.index.within(path).keys() - drop[path]]
+    emptied = [path for path in drop if path not in new and not held[path].keys() - drop[path]]
     shrunk = [path for path in drop if path not in new and path not in emptied]
     folder.replace([(path, days[path]) for path in sorted(new)], make)
     folder.replace([(path, days[path]) for path in shrunk], make)

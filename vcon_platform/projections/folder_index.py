@@ -145,11 +145,14 @@ class FolderIndex:
         with self._open() as connection:
             return [Stand(*row) for row in connection.execute(query, (json.dumps(list(values)),))]
 
-    def within(self, path: str) -> dict[str, tuple[str, int]]:
-        """What a file holds: uuid to (hash, number of rows)."""
+    def within(self, paths: Sequence[str]) -> dict[str, dict[str, tuple[str, int]]]:
+        """What these files hold, each: uuid to (hash, number of rows)."""
+        found: dict[str, dict[str, tuple[str, int]]] = {path: {} for path in paths}
+        query = "SELECT path, uuid, hash, rows FROM sets WHERE path IN (SELECT value FROM json_each(?))"
         with self._open() as connection:
-            found = connection.execute("SELECT uuid, hash, rows FROM sets WHERE path = ?", (path,))
-            return {uuid: (digest, rows) for uuid, digest, rows in found}
+            for path, uuid, digest, rows in connection.execute(query, (json.dumps(list(paths)),)):
+                found[path][uuid] = (digest, rows)
+        return found
 
     def paths(self, first: str, last: str) -> list[str]:
         """The files of the days from first to last, in this order."""
