@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.fakes.google_login import service_account
 from tests.fakes.google_sheets import KEY, TOKEN, Sheets, google_sheets
 from tests.fakes.services import Answer, Service
 from tests.projections.destination_suite import (
@@ -94,25 +92,6 @@ def declared(**options: Any) -> Projection:
     )
 
 
-@cache
-def private_key() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    kind = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()).decode()
-
-
-def service_account(wire: Service, key_id: str = "key") -> str:
-    return json.dumps(
-        {
-            "type": "service_account",
-            "client_email": "lander@example.iam.gserviceaccount.com",
-            "private_key_id": key_id,
-            "private_key": private_key(),
-            "token_uri": f"{wire.url}/token",
-        }
-    )
-
-
 @pytest.fixture
 def connected(
     google: tuple[Sheets, Service],
@@ -121,7 +100,7 @@ def connected(
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> GoogleSheetsDestination:
-    monkeypatch.setenv("GOOGLE_TEST_KEY", service_account(google[1]))
+    monkeypatch.setenv("GOOGLE_TEST_KEY", service_account(google[1].url))
     monkeypatch.setenv("GOOGLE_TEST_ENDPOINT", google[1].url)
     return connect(projection, clock)
 
@@ -175,7 +154,7 @@ class TestGoogleSheets(DestinationSuite):
         self, google: tuple[Sheets, Service], connected: GoogleSheetsDestination, monkeypatch: pytest.MonkeyPatch
     ) -> GoogleSheetsDestination:
         google[0].refused_logins = True
-        monkeypatch.setenv("GOOGLE_TEST_KEY", service_account(google[1], SECRET))
+        monkeypatch.setenv("GOOGLE_TEST_KEY", service_account(google[1].url, SECRET))
         return connect(declared())
 
     @pytest.fixture(autouse=True)
@@ -531,7 +510,7 @@ def test_a_spreadsheet_may_be_named_by_its_address() -> None:
 def test_credentials_may_be_a_file_or_an_authorised_users(
     google: tuple[Sheets, Service], connected: GoogleSheetsDestination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "key.json").write_text(service_account(google[1]))
+    (tmp_path / "key.json").write_text(service_account(google[1].url))
     monkeypatch.setenv("GOOGLE_TEST_KEY", "key.json")
     projection = declared()
     connect(projection, folder=tmp_path).ensure(projection)

@@ -88,9 +88,7 @@ class Warehouse:
         """The table's dataset as it is; None where it is not there."""
         try:
             with self._faults():
-                return self._client.get_dataset(
-                    f"{name.project}.{name.dataset}", retry=self._retry, timeout=ANSWER_S
-                )
+                return self._client.get_dataset(f"{name.project}.{name.dataset}", retry=self._retry, timeout=ANSWER_S)
         except Missing:
             return None
 
@@ -131,7 +129,6 @@ class Warehouse:
 
     def _run(self, statement: str, parameters: Mapping[str, tuple[str, Any]]) -> tuple[Any, Iterable[Any]]:
         from google.cloud.bigquery import ArrayQueryParameter, QueryJobConfig, ScalarQueryParameter
-        from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
         config = QueryJobConfig(
             query_parameters=[
@@ -146,7 +143,7 @@ class Warehouse:
                 job_config=config,
                 retry=self._retry,
                 timeout=ANSWER_S,
-                job_retry=DEFAULT_JOB_RETRY.with_timeout(self._patience),
+                job_retry=None,  # any other begins jobs again for ten minutes, whatever it is told
             )
             found = list(job.result(timeout=JOB_S, retry=self._retry))
         self._spend("bigquery_queries", 1)

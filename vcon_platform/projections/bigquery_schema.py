@@ -80,10 +80,10 @@ def ensure_table(warehouse: Warehouse, projection: Projection) -> None:
     for step in changes.steps:
         if step.refused:
             raise SchemaConflict(f"{step.refused}: {step.statement}" if step.statement else step.refused)
-    for statement in changes.widen:
-        warehouse.change(statement)
+    for step in changes.steps:
+        warehouse.change(step.statement)
     if changes.members:
-        if changes.widen:  # its version is another one now
+        if changes.steps:  # it is of another version now
             there = warehouse.table(name) or there
         there.schema = changes.schema
         there.description = changes.description
@@ -128,10 +128,9 @@ def _create(warehouse: Warehouse, projection: Projection, name: TableName) -> No
 
 @dataclass(slots=True)
 class _Changes:
-    """What makes a table what is declared: by statements, and by members of the table that are set anew."""
+    """What makes a table what is declared: by statements, and then by members of the table that are set anew."""
 
     steps: list[Step]
-    widen: list[str]
     members: list[str]
     schema: list[SchemaField]
     description: str
@@ -148,27 +147,26 @@ def _changes(projection: Projection, name: TableName, there: Table) -> _Changes:
     for each in gone:
         told = f"column {each} of {name} is no longer declared, and its values would go out of date: declare it or run"
         steps.append(Step(f"ALTER TABLE {name.quoted} DROP COLUMN `{each}`", told))
-    widen: list[str] = []
     schema: list[Any] = []
     for each in there.schema:
         wanted = declared.get(each.name)
-        schema.append(each if wanted is None else _grown(each, wanted))
+        schema.append(_grown(each, wanted) if wanted else each)
         if wanted is None:
             continue
         is_type, to_be = _sql_type(each, bare=True), _sql_type(wanted, bare=True)
         alter = f"ALTER TABLE {name.quoted} ALTER COLUMN `{each.name}`"
         if (is_type, to_be) in _WIDENED:
-            widen.append(f"{alter} SET DATA TYPE {to_be}")
-            steps.append(Step(widen[-1]))
+            steps.append(Step(f"{alter} SET DATA TYPE {to_be}"))
         elif is_type != to_be and (to_be, is_type) not in _WIDENED:  # a wider one holds what is declared
             told = f"column {each.name} of {name} is {is_type}, projection {projection.name} says {to_be}: give it "
             steps.append(Step(f"{alter} SET DATA TYPE {to_be}", told + "another name, or, if BigQuery lets you, run"))
         elif each.mode == "REQUIRED" and wanted.mode == "NULLABLE":
             steps.append(Step(f"{alter} DROP NOT NULL"))
-    new = [each for each in declared.values() if each.name not in found]
-    steps += (Step(f"ALTER TABLE {name.quoted} ADD COLUMN `{each.name}` {_sql_type(each)}") for each in new)
-    # A column that is added is empty in the rows that stand already, so none can be required.
-    schema += (_with(each, mode="REPEATED" if each.mode == "REPEATED" else "NULLABLE") for each in new)
+    for each in declared.values():
+        if each.name not in found:
+            # It is empty in the rows that stand already, so it cannot be required.
+            schema.append(_with(each, mode="REPEATED" if each.mode == "REPEATED" else "NULLABLE"))
+            steps.append(Step(f"ALTER TABLE {name.quoted} ADD COLUMN `{each.name}` {_sql_type(schema[-1])}"))
     description, cluster = _description(projection), _cluster(projection)
     labels = options_of(projection).labels
     members = [
@@ -181,7 +179,7 @@ def _changes(projection: Projection, name: TableName, there: Table) -> _Changes:
         )
         if changed
     ]
-    return _Changes(steps, widen, members, schema, description, cluster)
+    return _Changes(steps, members, schema, description, cluster)
 
 
 def _refusals(
@@ -209,9 +207,13 @@ def _refusals(
 
 
 def _grown(there: SchemaField, wanted: SchemaField) -> SchemaField:
-    """A column that is there with the description of the declaration, and empty values where it allows them."""
-    relaxed = {"mode": "NULLABLE"} if (there.mode, wanted.mode) == ("REQUIRED", "NULLABLE") else {}
-    return _with(there, description=wanted.description, **relaxed)
+    """A column that is there with what of the declaration may be given to it."""
+    members: dict[str, str | None] = {"description": wanted.description}
+    if (there.mode, wanted.mode) == ("REQUIRED", "NULLABLE"):
+        members["mode"] = "NULLABLE"
+    if (_sql_type(there, bare=True), wanted.field_type) in _WIDENED:
+        members["type"] = wanted.field_type
+    return _with(there, **members)
 
 
 def _with(field: SchemaField, **members: str | None) -> SchemaField:
