@@ -167,7 +167,7 @@ def _show_addresses(console: Console, stack: Stack, only: Part | None, seconds: 
     console.print(f"[bold]Up[/bold] in {seconds:.1f} s")
     if only is None:
         console.print(f"  Dagster UI   {stack.webserver_url}")
-        console.print(f"  REST API     {stack.api_url}/docs")
+        console.print(f"  REST API     {stack.api_url}/docs, key in {_short(settings.secret_path('api_key'))}")
     else:
         console.print("  Now:         dagster dev")
     if settings.embedded_postgres:
