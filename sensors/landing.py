@@ -1,17 +1,23 @@
 """The landing sensor: turns days on which rows changed into runs that land them.
 
 Neighbouring days go into one run (a partition range); a run covers every table of one kind of destination that is
-behind, so that no slow service holds up the others. A table that a run is landing is left to it, and the next tick sees
-what is behind by then; one whose destination failed is left alone for a while, longer each time.
+behind, so that no slow service holds up the others. A table that a run is landing is left to it, and so are the days of
+a backfill that is at work; the next tick sees what is behind by then. A table whose destination failed is left alone
+for a while, longer each time.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
 
 from vcon_platform.orchestration import naming
 from vcon_platform.orchestration.under_way import UNDER_WAY
@@ -47,12 +53,7 @@ def landing_sensor(projections: Sequence[Projection], job: Any) -> dg.SensorDefi
         if not behind:
             return dg.SkipReason("every destination holds what it should")
         waits = _waits(index, [(name, kind, mark) for name, kind, mark in tables if (name, kind) in behind])
-        landing = _being_landed(context.instance)
-        due = {
-            table: days
-            for table, days in behind.items()
-            if table not in waits and dg.AssetKey(naming.projection_key(*table)) not in landing
-        }
+        due = _due(behind, waits, _at_work(context.instance))
         if not due:
             return dg.SkipReason("; ".join([*waits.values()]) or "runs are landing rows already")
         return dg.SensorResult(run_requests=_requests(due))
@@ -75,10 +76,34 @@ def _waits(index: RowIndex, tables: Sequence[tuple[str, str, str]]) -> dict[tupl
     return found
 
 
-def _being_landed(instance: dg.DagsterInstance) -> set[dg.AssetKey]:
-    """The tables that unfinished landing runs cover. One query."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY, tags={naming.LANDING_TAG: "true"}))
-    return {key for run in runs for key in run.asset_selection or ()}
+def _at_work(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """The runs that land, or are about to, whoever asked for them: the sensor's from when it asks, others (a year's
+    backfill) from when they are launched, for they may wait long. Two queries."""
+    ours = instance.get_runs(dg.RunsFilter(statuses=UNDER_WAY, tags={naming.LANDING_TAG: "true"}))
+    launched = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    theirs = instance.get_runs(dg.RunsFilter(statuses=launched, job_name=IMPLICIT_ASSET_JOB_NAME))
+    return [*ours, *theirs]
+
+
+def _due(
+    behind: dict[tuple[str, str], list[str]], waits: Container[tuple[str, str]], runs: Sequence[dg.DagsterRun]
+) -> dict[tuple[str, str], list[str]]:
+    """The tables and days that a run is to be asked for."""
+    due = {}
+    for table, days in behind.items():
+        key = dg.AssetKey(naming.projection_key(*table))
+        at_work = [run.tags for run in runs if key in (run.asset_selection or ())]
+        if table not in waits and not any(naming.LANDING_TAG in tags for tags in at_work):
+            left = [day for day in days if not any(_covers(tags, day) for tags in at_work)]
+            if left:
+                due[table] = left
+    return due
+
+
+def _covers(tags: Mapping[str, str], day: str) -> bool:
+    first = tags.get(ASSET_PARTITION_RANGE_START_TAG) or tags.get(PARTITION_NAME_TAG) or ""
+    last = tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
+    return first <= day <= last
 
 
 def _requests(due: dict[tuple[str, str], list[str]]) -> list[dg.RunRequest]:

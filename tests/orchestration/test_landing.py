@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.test_utils import create_run_for_test
 from redis import Redis
 from sqlalchemy import create_engine, text
 
@@ -106,6 +107,28 @@ def test_a_destination_that_refuses_fails_its_own_asset_only_and_is_left_alone_f
     assert (index.trouble("calls", name), index.behind("calls", name)) == (None, [])
     assert _tick(ended, instance).skip_message == "every destination holds what it should"
     engine.dispose()
+
+
+def test_the_days_of_a_backfill_that_is_at_work_are_left_to_it(
+    ended: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    def launched(first: str, last: str) -> str:
+        run = create_run_for_test(
+            instance,
+            job_name="__ASSET_JOB",
+            status=dg.DagsterRunStatus.STARTED,
+            asset_selection=frozenset({CALLS}),
+            tags={ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last},
+        )
+        return run.run_id
+
+    first = launched("2025-11-02", DAY)
+    [request] = _tick(ended, instance).run_requests
+    assert request.asset_selection == [RECALLS]
+    instance.delete_run(first)
+    launched("2025-11-02", "2026-11-01")
+    [request] = _tick(ended, instance).run_requests
+    assert set(request.asset_selection) == {CALLS, RECALLS}
 
 
 def test_checks_say_what_is_wrong_and_block_but_for_what_does_not_fit() -> None:
