@@ -165,6 +165,18 @@ def test_where_and_grain_that_fail_are_told_and_nothing_lands(members: dict[str,
     assert told.column is None
 
 
+@pytest.mark.parametrize(
+    "program", ["halt", "halt_error", "input", "error(null)", "label $out | break $out", "$ENV.HOME"]
+)
+def test_no_filter_gets_out_of_its_place(program: str) -> None:
+    columns = [UUID, POSITION, {"name": "odd", "type": "jsonb", "jq": program}]
+    for members in ({}, {"source": {"where": program}}, {"grain": {"each": program}}):
+        declared = projection(columns=columns, key=["uuid", "position"], **members)
+        rows = build_rows(declared, call(), DONE)
+        landed, _ = fitted(declared, [rows], fit)
+        assert all(row.values[2] is None for row in landed)
+
+
 @pytest.mark.parametrize("program", ["1e30 | . * 1e30", "pow(2;100)", "[range(300)] | reduce .[] as $n (0; [.])"])
 def test_no_value_of_a_filter_is_too_strange_to_be_carried(program: str) -> None:
     declared = projection(columns=[UUID, {"name": "odd", "type": "jsonb", "jq": program}])

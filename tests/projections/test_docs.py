@@ -26,10 +26,11 @@ def test_the_guides_example_is_a_good_declaration() -> None:
 
 
 def test_the_guide_names_every_extractor_and_type_with_its_description() -> None:
-    for extractor in (*EXTRACTORS.values(), *ELEMENT_EXTRACTORS.values()):
-        assert f"| `{extractor.name}` | {extractor.description} |" in GUIDE
-    for finder in FINDERS.values():
-        assert f"| `{finder.name}({finder.argument.upper()})` | {finder.description} |" in GUIDE
+    named = [(name, extractor.description) for name, extractor in EXTRACTORS.items()]
+    named += [(name, extractor.description) for name, extractor in ELEMENT_EXTRACTORS.items()]
+    named += [(f"{name}({finder.argument.upper()})", finder.description) for name, finder in FINDERS.items()]
+    for name, description in named:
+        assert f"| `{name}` | {description} |" in GUIDE
     for column_type in get_args(ColumnType):
         assert f"`{column_type}`" in GUIDE
 

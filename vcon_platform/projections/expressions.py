@@ -82,11 +82,11 @@ def ask(
     rest = iter(answers)
     decided = _value(next(rest)) if where else True
     found = _value(next(rest)) if each else list(elements)
-    return Asked(decided, found, {name: [_value(answer) for answer in next(rest)] for name in columns})
+    return Asked(decided, found, {name: [_value(answer) for answer in next(rest) or ()] for name in columns})
 
 
-def _value(answer: Mapping[str, Any]) -> Any:
-    if "v" not in answer:
+def _value(answer: Mapping[str, Any] | None) -> Any:
+    if answer is None or "v" not in answer:  # None: the filter halted
         return FAILED
     value = answer["v"]
     try:
