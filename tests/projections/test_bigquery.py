@@ -95,10 +95,11 @@ class TestBigQuery(DestinationSuite):
     def lose_one_row(
         self, client: google.Client, destination: BigQueryDestination, projection: Projection
     ) -> Callable[[str], None]:
-        table = destination.target(projection)
-        return lambda uuid: (
-            client.query(f"DELETE FROM `{table}` WHERE uuid = '{uuid}' AND position = 0").result() and None
-        )
+        def lose(uuid: str) -> None:
+            table = destination.target(projection)
+            client.query(f"DELETE FROM `{table}` WHERE uuid = '{uuid}' AND position = 0").result()
+
+        return lose
 
     @pytest.fixture
     def unreachable(

@@ -18,8 +18,9 @@ from vcon_platform.projections.errors import DestinationError
 from vcon_platform.projections.google_credentials import google_credentials
 from vcon_platform.projections.google_sheets_api import SheetsApi
 from vcon_platform.projections.google_sheets_cells import LongText
+from vcon_platform.projections.google_sheets_grid import Request
 from vcon_platform.projections.google_sheets_session import SheetsSession, standing, without
-from vcon_platform.projections.google_sheets_tabs import Book, Request
+from vcon_platform.projections.google_sheets_tabs import Book
 from vcon_platform.projections.model import Projection
 from vcon_platform.references import reference, value_of, variable_of
 

@@ -1,6 +1,7 @@
 """Writing rows into worksheets: what changes in which row.
 
-Belongs here: a session, from sets to calls. Not here: worksheets (``google_sheets_tabs.py``) and calls (``.._api.py``).
+Belongs here: a session, from sets to calls. Not here: worksheets (``google_sheets_tabs.py``), requests
+(``.._grid.py``) and calls (``.._api.py``).
 
 A session reads the hidden columns once and collects changes until about 1.5 MB are together. Then rows that go are
 deleted and rows that are missing are added, in one call (Google does all of it, or nothing), and values are written to
@@ -12,7 +13,7 @@ the reading and the writing may get values in the wrong place: the hash tells, a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -22,12 +23,11 @@ import orjson
 from vcon_platform.projections.destination import Rejected, Session, Written, whole
 from vcon_platform.projections.fitting import FittedRow, fitted
 from vcon_platform.projections.google_sheets_cells import Cell, LongText, cell, serial
-from vcon_platform.projections.google_sheets_tabs import (
+from vcon_platform.projections.google_sheets_grid import (
     DAY,
     HASH,
     KEY,
     LANDED,
-    Book,
     Request,
     Row,
     Tab,
@@ -36,6 +36,7 @@ from vcon_platform.projections.google_sheets_tabs import (
     insert_rows,
     letters,
 )
+from vcon_platform.projections.google_sheets_tabs import Book
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.values import ColumnType
 
@@ -66,7 +67,12 @@ class SheetsSession(Session):
         self._puts: dict[str, list[Put]] = {}
         self._gone: dict[str, bool] = {}  # whether on every day
         self._size = 0
+        self._calls = book.api.calls
         self._below = False  # somebody wrote into our columns below the last row
+
+    @property
+    def told(self) -> Mapping[str, float | str]:
+        return {"google_sheets_calls": self._book.api.calls - self._calls}
 
     def write(self, sets: Sequence[RowSet]) -> Written:
         found: tuple[list[Put], list[Rejected]] = fitted(self._projection, sets, self._cell)

@@ -17,7 +17,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
@@ -26,79 +25,28 @@ import orjson
 from vcon_platform.projections.errors import DestinationError, SchemaConflict
 from vcon_platform.projections.google_sheets_api import SheetsApi, TabsChanged, spreadsheet_full
 from vcon_platform.projections.google_sheets_cells import DATE_FORMAT, TIME_FORMAT
+from vcon_platform.projections.google_sheets_grid import (
+    BOOKKEEPING,
+    DAY,
+    HASH,
+    KEY,
+    LANDED,
+    Request,
+    Row,
+    Tab,
+    append_dimension,
+    cells_of,
+    dimension_of,
+    header_cells,
+    letters,
+)
 from vcon_platform.projections.model import Projection
 
-KEY, DAY, HASH, LANDED = BOOKKEEPING = ("_vCon", "_day", "_row_hash", "_landed_at")
-"""``_vCon`` is no name that a column may have; the others are reserved in every declaration."""
 MARK = "vcon-platform"
 CELLS = 10_000_000
 """What a spreadsheet holds at most, all its worksheets and their empty cells counted."""
 PAGE = 50_000
 """Rows read in one call."""
-
-Request = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What the hidden columns of a row say. ``key`` is "" for a row of ours whose ``_vCon`` was emptied."""
-
-    key: str
-    day: str
-    hash: str
-
-    @property
-    def uuid(self) -> str:
-        return self.key.partition(" ")[0]
-
-    @property
-    def orphaned(self) -> bool:
-        """Whether it is ours and nobody can say whose: it is deleted at the next opportunity."""
-        return not self.key
-
-
-@dataclass(slots=True)
-class Tab:
-    """A worksheet of the projection. ``rows`` are those from row 2 on: None for one that is somebody's own."""
-
-    sheet_id: int
-    title: str
-    part: int
-    row_count: int
-    column_count: int
-    frozen: int = 1
-    metadata_id: int = 0
-    declared: tuple[str, ...] = ()
-    header: list[str] = field(default_factory=list)
-    rows: list[Row | None] = field(default_factory=list)
-
-    def column(self, name: str) -> int:
-        """The number of a column, from 0."""
-        return self.header.index(name)
-
-    @property
-    def own(self) -> list[int]:
-        """The columns that the platform fills, from left to right."""
-        names = {*BOOKKEEPING, *self.declared}
-        return [place for place, name in enumerate(self.header) if name in names]
-
-    def ours(self) -> Iterator[tuple[int, Row]]:
-        """Our rows, with their places from 0 (the row below the header)."""
-        return ((at, row) for at, row in enumerate(self.rows) if row is not None)
-
-    def a1(self, cells: str) -> str:
-        """A range of this worksheet."""
-        return "'" + self.title.replace("'", "''") + "'!" + cells
-
-
-def letters(column: int) -> str:
-    """A column's name, from 0: A, B, ... Z, AA."""
-    name = ""
-    column += 1
-    while column:
-        column, rest = divmod(column - 1, 26)
-        name = chr(65 + rest) + name
-    return name
 
 
 class Book:
@@ -201,7 +149,7 @@ class Book:
         return [
             {
                 "repeatCell": {
-                    "range": _span(tab, start, end, tab.column(name), tab.column(name) + 1),
+                    "range": cells_of(tab, start, end, tab.column(name), tab.column(name) + 1),
                     "cell": {"userEnteredFormat": {"numberFormat": look}},
                     "fields": "userEnteredFormat.numberFormat",
                 }
@@ -259,7 +207,7 @@ class Book:
         requests = []
         for dimension, missing in (("COLUMNS", len(header) - tab.column_count), ("ROWS", 2 - tab.row_count)):
             if missing > 0:
-                requests.append(_append(tab, dimension, missing))
+                requests.append(append_dimension(tab, dimension, missing))
         tab.row_count, tab.column_count = max(tab.row_count, 2), max(tab.column_count, len(header))
         self.grow(tab.row_count * tab.column_count - grid["rowCount"] * grid["columnCount"])
         freeze = {"sheetId": tab.sheet_id, "gridProperties": {"frozenRowCount": 1}}
@@ -272,11 +220,11 @@ class Book:
     def _furnish(self, tab: Tab) -> list[Request]:
         """Header, formats, hidden columns and the mark of a new worksheet."""
         return [
-            _header_cells(tab, 0, tab.header),
+            header_cells(tab, 0, tab.header),
             *self.formats(tab, 1, tab.row_count),
             {
                 "updateDimensionProperties": {
-                    "range": _dimension(tab, "COLUMNS", 0, len(BOOKKEEPING)),
+                    "range": dimension_of(tab, "COLUMNS", 0, len(BOOKKEEPING)),
                     "properties": {"hiddenByUser": True},
                     "fields": "hiddenByUser",
                 }
@@ -315,8 +263,8 @@ class Book:
         tab.column_count += len(new)
         tab.declared = (*tab.declared, *new)
         return [
-            {"insertDimension": {"range": _dimension(tab, "COLUMNS", at, at + len(new)), "inheritFromBefore": False}},
-            _header_cells(tab, at, new),
+            {"insertDimension": {"range": dimension_of(tab, "COLUMNS", at, at + len(new)), "inheritFromBefore": False}},
+            header_cells(tab, at, new),
             *self.formats(tab, 1, tab.row_count),
             {
                 "updateDeveloperMetadata": {
@@ -345,28 +293,6 @@ class Book:
     def _mark_of(self, tab: Tab) -> str:
         mark = {"projection": self._projection.name, "worksheet": self._title, "part": tab.part}
         return orjson.dumps({**mark, "columns": tab.declared}).decode()
-
-
-def add_rows(tab: Tab, number: int) -> Request:
-    """The request for so many empty rows below the last one."""
-    return _append(tab, "ROWS", number)
-
-
-def insert_rows(tab: Tab, at: int, number: int) -> Request:
-    """The request for so many empty rows before this one (from 0), which moves down."""
-    span = _dimension(tab, "ROWS", at, at + number)
-    return {"insertDimension": {"range": span, "inheritFromBefore": True}}
-
-
-def delete_rows(tab: Tab, rows: Sequence[int]) -> Iterator[Request]:
-    """The requests that delete these rows (from 0), from the bottom up, because those below move."""
-    ordered = sorted(rows)
-    while ordered:
-        end = ordered.pop() + 1
-        start = end - 1
-        while ordered and ordered[-1] == start - 1:
-            start = ordered.pop()
-        yield {"deleteDimension": {"range": _dimension(tab, "ROWS", start, end)}}
 
 
 def _calls(tabs: Sequence[Tab]) -> Iterator[list[tuple[Tab, int, int | None]]]:
@@ -405,28 +331,3 @@ def _mark(metadata: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(mark, dict) or not isinstance(mark.get("projection"), str):
         raise DestinationError(f"a worksheet's developer metadata {MARK!r} is none of ours; take it away")
     return mark
-
-
-def _dimension(tab: Tab, dimension: str, start: int, end: int) -> Request:
-    return {"sheetId": tab.sheet_id, "dimension": dimension, "startIndex": start, "endIndex": end}
-
-
-def _append(tab: Tab, dimension: str, number: int) -> Request:
-    return {"appendDimension": {"sheetId": tab.sheet_id, "dimension": dimension, "length": number}}
-
-
-def _span(tab: Tab, top: int, bottom: int, left: int, right: int) -> Request:
-    rows = {"startRowIndex": top, "endRowIndex": bottom}
-    return {"sheetId": tab.sheet_id, **rows, "startColumnIndex": left, "endColumnIndex": right}
-
-
-def _header_cells(tab: Tab, left: int, names: Sequence[str]) -> Request:
-    bold = {"textFormat": {"bold": True}}
-    cells = [{"userEnteredValue": {"stringValue": name}, "userEnteredFormat": bold} for name in names]
-    return {
-        "updateCells": {
-            "start": {"sheetId": tab.sheet_id, "rowIndex": 0, "columnIndex": left},
-            "rows": [{"values": cells}],
-            "fields": "userEnteredValue,userEnteredFormat.textFormat.bold",
-        }
-    }
