@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.projections.examples import DONE, call
@@ -161,6 +161,7 @@ HOSTILE = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(
     parties=st.lists(
         st.dictionaries(st.sampled_from(["role", "name", "tel", "meta"]), HOSTILE, max_size=3), max_size=3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.projections.examples import DONE, call, projection
@@ -141,6 +141,7 @@ def test_a_row_never_names_another_conversation_than_its_own() -> None:
     )
 
 
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.none() | st.text() | st.integers(),

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vcon_platform.projections.values import ColumnType, Misfit, fit, parse_time, python_value, without_nul
@@ -111,6 +111,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(JSON, st.sampled_from(TYPES))
 def test_whatever_comes_in_it_either_fits_or_is_a_misfit(value: Any, column_type: ColumnType) -> None:
     try:
@@ -121,6 +122,7 @@ def test_whatever_comes_in_it_either_fits_or_is_a_misfit(value: Any, column_type
     assert fitted is None or "\0" not in fitted
 
 
+@settings(max_examples=50)
 @given(JSON, st.sampled_from(TYPES))
 def test_text_and_object_refuse_the_same_values(value: Any, column_type: ColumnType) -> None:
     def fits(made: Callable[[Any, ColumnType], Any]) -> bool:
@@ -133,6 +135,7 @@ def test_text_and_object_refuse_the_same_values(value: Any, column_type: ColumnT
     assert fits(fit) == fits(python_value)
 
 
+@settings(max_examples=50)
 @given(JSON)
 def test_no_nul_is_left_anywhere(value: Any) -> None:
     assert "\0" not in repr(without_nul(value)).replace("\\x00", "\0")
