@@ -193,6 +193,14 @@ def test_ten_records_a_call_and_five_calls_a_second(airtable: FakeAirtable, wait
     assert len(waits) >= len(airtable.service.asked) - 1
 
 
+def test_a_session_tells_how_many_calls_it_made(destination: AirtableDestination, projection: Projection) -> None:
+    destination.ensure(projection)
+    with destination.session(projection, [DAYS[0]]) as session:
+        session.write([a_set(projection, A, DAYS[0], *(row(place) for place in range(11)))])
+    assert session.told == {"calls": 3}
+    destination.erase(projection, [A])
+
+
 def test_a_rate_limit_is_waited_for(
     airtable: FakeAirtable, destination: AirtableDestination, waits: list[float]
 ) -> None:

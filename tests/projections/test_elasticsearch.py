@@ -161,6 +161,16 @@ def test_another_type_is_refused_with_what_to_do() -> None:
     assert connected(after).plan(after)[0].refused
 
 
+def test_what_is_empty_and_must_not_be_is_counted(server: str) -> None:
+    projection = opensearch(index="empty")
+    destination = connected(projection)
+    assert not destination.faults(projection, DAYS).empty
+    Declared(projection, [a_set(projection, A, DAYS[0])]).land(destination)
+    assert not destination.faults(projection, DAYS).empty
+    ask(server, "POST", "/empty/_doc/by-hand", {"uuid": A, "_day": DAYS[0]})
+    assert destination.faults(projection, DAYS).empty == {"position": 1}
+
+
 def test_an_index_of_somebody_else_is_left_alone(server: str) -> None:
     ask(server, "PUT", "/theirs", {"mappings": {"properties": {"uuid": {"type": "keyword"}}}})
     projection = opensearch(index="theirs")

@@ -136,6 +136,18 @@ def test_a_document_that_is_too_large_is_told_and_its_neighbours_land(client: Cl
     assert [each["uuid"] for each in client["vcon"]["large"].find()] == [B]
 
 
+def test_what_is_empty_and_must_not_be_is_counted(
+    destination: MongoDestination, projection: Projection, client: Client
+) -> None:
+    Declared(projection, [a_set(projection, A, DAYS[0], row(0), row(1))]).land(destination)
+    assert not destination.faults(projection, DAYS).empty
+    client["vcon"]["suite"].update_one({"position": 0}, {"$unset": {"position": 1}})
+    client["vcon"]["suite"].update_one({"position": 1}, {"$set": {"position": None}})
+    assert destination.faults(projection, DAYS).empty == {"position": 2}
+    assert destination.faults(projection, DAYS[1:]).empty == {}
+    client["vcon"]["suite"].delete_many({})
+
+
 def test_a_collection_of_somebody_else_is_left_alone(client: Client) -> None:
     client["vcon"]["theirs"].insert_one({"kept": True})
     projection = mongodb(collection="theirs")

@@ -12,7 +12,7 @@ found that cannot be taken.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Annotated, Any, ClassVar, Self
@@ -136,6 +136,11 @@ class AirtableDestination(Destination):
     def target(cls, projection: Projection) -> str:
         options = _options(projection)
         return f"{options.base}/{options.table or projection.name}"
+
+    @property
+    def calls(self) -> int:
+        """Calls made so far."""
+        return self._service.calls
 
     def ensure(self, projection: Projection) -> None:
         if self.target(projection) in self._known:
@@ -290,6 +295,11 @@ class _AirtableSession(Session):
         self._projection = projection
         self._days = list(days)
         self._id_of = row_ids(projection)
+        self._before = destination.calls
+
+    @property
+    def told(self) -> Mapping[str, float | str]:
+        return {"calls": self._destination.calls - self._before}
 
     def __enter__(self) -> Self:
         return self

@@ -103,6 +103,8 @@ class Service:
         self._between = 1 / per_second if per_second else 0.0
         self._tries = tries
         self._next = 0.0
+        self.calls = 0
+        """How many were made so far: services count them, and so should who pays for them."""
 
     def call(
         self,
@@ -121,6 +123,7 @@ class Service:
         waited = 0.0
         for attempt in range(1, self._tries + 1):
             self._keep_pace()
+            self.calls += 1
             wait: float | None = None
             try:
                 answer = outgoing.send(

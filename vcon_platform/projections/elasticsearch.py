@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from vcon_platform.projections import calling, elasticsearch_index
 from vcon_platform.projections.calling import Service, address_of, needed
-from vcon_platform.projections.destination import Connections, Destination, Rejected, Session, Step, Written
+from vcon_platform.projections.destination import Connections, Destination, Faults, Rejected, Session, Step, Written
 from vcon_platform.projections.elasticsearch_options import ElasticOptions, ElasticsearchOptions, OpenSearchOptions
 from vcon_platform.projections.errors import (
     DestinationError,
@@ -158,6 +158,23 @@ class ElasticsearchDestination(Destination):
         day = {"date_histogram": {"field": "_day", "calendar_interval": "day", "format": "yyyy-MM-dd"}}
         buckets = self._buckets(projection, [{"day": day}], [] if days is None else _on(days))
         return {bucket["key"]["day"]: bucket["doc_count"] for bucket in buckets}
+
+    def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
+        """A key is never there twice: it is the documents' ids. A ``jsonb`` is not in the index: nobody can count it."""
+        if not self._refresh(projection):
+            return Faults()
+        required = [
+            column.name
+            for column in projection.columns
+            if (column.required or column.name in projection.key) and column.type != "jsonb"
+        ]
+        body = {
+            "size": 0,
+            "query": {"bool": {"filter": _on(days)}},
+            "aggs": {name: {"filter": {"bool": {"must_not": {"exists": {"field": name}}}}} for name in required},
+        }
+        found = self._search(projection, body)["aggregations"]
+        return Faults(empty={name: found[name]["doc_count"] for name in required if found[name]["doc_count"]})
 
     def look_up(
         self, projection: Projection, uuids: Sequence[str], days: Sequence[str] | None = None

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vcon_platform.projections.calling import needed
-from vcon_platform.projections.destination import Connections, Destination, Rejected, Session, Step, Written
+from vcon_platform.projections.destination import Connections, Destination, Faults, Rejected, Session, Step, Written
 from vcon_platform.projections.errors import (
     DestinationError,
     DestinationUnavailable,
@@ -230,6 +230,18 @@ class MongoDestination(Destination):
         stages: list[dict[str, Any]] = [{"$match": match}, {"$group": {"_id": "$_day", "n": {"$sum": 1}}}]
         with _explained(projection):
             return {str(each["_id"]): each["n"] for each in self.documents(projection).aggregate(stages)}
+
+    def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
+        """A key is never there twice: it is the documents' ``_id``."""
+        required = [column.name for column in projection.columns if column.required or column.name in projection.key]
+        empty = {
+            name: {"$sum": {"$cond": [{"$in": [{"$type": f"${name}"}, ["missing", "null"]]}, 1, 0]}}
+            for name in required
+        }
+        stages: list[dict[str, Any]] = [{"$match": {"_day": {"$in": list(days)}}}, {"$group": {"_id": None, **empty}}]
+        with _explained(projection):
+            found = next(iter(self.documents(projection).aggregate(stages)), {})
+        return Faults(empty={name: found[name] for name in required if found.get(name)})
 
 
 class _MongoSession(Session):

@@ -102,6 +102,11 @@ class SalesforceDestination(Destination):
     def target(cls, projection: Projection) -> str:
         return _options(projection).object
 
+    @property
+    def calls(self) -> int:
+        """Calls made so far."""
+        return self._api.calls
+
     def ensure(self, projection: Projection) -> None:
         """Looks that the object and its fields are there. Raises SchemaConflict naming what is not."""
         target = self.target(projection)
@@ -232,6 +237,11 @@ class _SalesforceSession(Session):
         self._projection = projection
         self._days = list(days)
         self._id_of = row_ids(projection)
+        self._before = destination.calls
+
+    @property
+    def told(self) -> Mapping[str, float | str]:
+        return {"calls": self._destination.calls - self._before}
 
     def __enter__(self) -> Self:
         return self

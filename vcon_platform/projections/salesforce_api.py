@@ -55,6 +55,11 @@ class Salesforce:
         self._sign_in = sign_in
         self._token = ""
 
+    @property
+    def calls(self) -> int:
+        """Calls made so far: an org has so many a day."""
+        return self._service.calls
+
     def describe(self, projection: str, name: str) -> list[dict[str, Any]]:
         """The fields of an object. Raises :class:`Refused`."""
         fields: list[dict[str, Any]] = self._call(projection, "GET", f"{self._base}/sobjects/{name}/describe")["fields"]
