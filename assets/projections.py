@@ -165,7 +165,8 @@ def _tell(context: dg.AssetExecutionContext, key: dg.AssetKey, projection: Proje
     for day in group.days:
         metadata: dict[str, Any] = {"dagster/partition_row_count": group.landed.rows.get(day, 0)}
         if day == group.days[-1]:
-            metadata |= _group_metadata(group)
+            # Dagster's UI draws column lineage from what a materialization tells, not from the definition.
+            metadata |= {**_group_metadata(group), "dagster/column_lineage": table_lineage(projection)}
         context.log_event(
             dg.AssetMaterialization(
                 key, partition=day, metadata=metadata, tags={"dagster/code_version": projection.version}
