@@ -89,7 +89,7 @@ class Wrk:
     def keep_known(self, address: str, path: str, key: str) -> None:
         """Post what the GETs will ask for."""
         chosen = random.Random()
-        documents = [document(chosen) for _ in range(500)]
+        documents = [document(chosen) for _ in range(100)]
         with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
             for each in documents:
                 client.post(path, content=each).raise_for_status()
