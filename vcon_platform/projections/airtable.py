@@ -15,15 +15,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from vcon_platform.projections import airtable_table
+from vcon_platform.projections.airtable_options import URL, AirtableOptions
 from vcon_platform.projections.airtable_table import DAY, HASH, ROW
-from vcon_platform.projections.calling import Service, address_of, address_option, needed
+from vcon_platform.projections.calling import Service, address_of, needed
 from vcon_platform.projections.destination import (
     Connections,
     Destination,
@@ -38,11 +39,9 @@ from vcon_platform.projections.fitting import FittedRow, fitted
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.row_ids import row_ids
 from vcon_platform.projections.rows import RowSet
-from vcon_platform.references import reference
 from vcon_platform.store.outgoing import chosen_address
 
 TITLE = "Airtable"
-URL = "https://api.airtable.com"
 PER_SECOND = 5
 AT_ONCE = 10
 """Records of one call."""
@@ -50,43 +49,6 @@ PAGE = 100
 UUIDS = 100
 """Conversations in one question: a formula has at most 100,000 characters."""
 _FIELD = re.compile(r"[Ff]ield \"([a-z0-9_]{1,63})\"")
-_AIRTABLE = reference("AIRTABLE_")
-
-
-def _base(value: str) -> str:
-    if not re.fullmatch(r"app[A-Za-z0-9]{5,30}", value):
-        raise ValueError("must be a base's id: app and letters and digits, as the address of the base shows it")
-    return value
-
-
-def _table_name(value: str) -> str:
-    if len(value) > 255 or re.search(r"[\x00-\x1f/]", value):
-        raise ValueError("must be a table's name or id, without a slash")
-    return value
-
-
-class AirtableOptions(BaseModel):
-    """What ``airtable`` must be told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    base: Annotated[str, AfterValidator(_base)] = Field(
-        title="Base", description="The base's id (app…), as its address shows it."
-    )
-    table: Annotated[str, AfterValidator(_table_name)] = Field(
-        default="", title="Table", description="The table's name; by default the projection's."
-    )
-    token: Annotated[str, AfterValidator(_AIRTABLE)] = Field(
-        default="env:AIRTABLE_TOKEN",
-        title="Token",
-        description="env:AIRTABLE_TOKEN, or another variable of that kind: a personal access token with the scopes "
-        "data.records:read, data.records:write, schema.bases:read and, for a table that is not there yet, "
-        "schema.bases:write.",
-        json_schema_extra={"secret": True},
-    )
-    url: Annotated[str, AfterValidator(address_option("AIRTABLE_"))] = Field(
-        default=URL, title="Address", description="Where the API is, for what speaks like Airtable elsewhere."
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """Elasticsearch and OpenSearch as destinations: one document per row.
 
-Belongs here: getting documents in and out. Not here: the index itself (``elasticsearch_index.py``), calling a service
-(``calling.py``). Plain HTTP, because the two servers' own clients refuse each other's servers, and these calls are the
-same for both.
+Belongs here: getting documents in and out. Not here: the index itself (``elasticsearch_index.py``), calls
+(``elasticsearch_api.py``).
 
 A document's id is made of the row's key, so writing it again is no second document. What is there of a conversation is
 looked up before a write, and only what differs is sent. Every look-up refreshes the index first: a search there does
@@ -13,7 +12,6 @@ conversation of which only a part stands is told as not whole.
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,13 +21,13 @@ from typing import Any, ClassVar, Self
 import orjson
 from pydantic import BaseModel
 
-from vcon_platform.projections import calling, elasticsearch_index
+from vcon_platform.projections import elasticsearch_index
 from vcon_platform.projections.calling import Service, address_of, needed
 from vcon_platform.projections.destination import Connections, Destination, Faults, Rejected, Session, Step, Written
+from vcon_platform.projections.elasticsearch_api import PAGE, ElasticApi
 from vcon_platform.projections.elasticsearch_options import ElasticOptions, ElasticsearchOptions, OpenSearchOptions
 from vcon_platform.projections.errors import (
     DestinationError,
-    DestinationUnavailable,
     ProjectionInvalid,
     SchemaConflict,
 )
@@ -40,13 +38,8 @@ from vcon_platform.projections.row_ids import row_ids
 from vcon_platform.projections.rows import RowSet, count_of
 from vcon_platform.projections.values import python_value
 
-MOST_BYTES = 5 << 20
-"""Of one bulk request."""
-PAGE = 10_000
-"""What a server gives at once by default."""
 TERMS = 10_000
 """Uuids in one question; a server takes 65,536."""
-_FIELD = re.compile(r"failed to parse field \[([a-z0-9_]{1,63})\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +60,7 @@ class ElasticsearchDestination(Destination):
     options: ClassVar[type[BaseModel]] = ElasticsearchOptions
 
     def __init__(self, service: Service, headers: Mapping[str, str]) -> None:
-        self._service = service
-        self._headers = headers
+        self._api = ElasticApi(self.title, service, headers)
 
     @classmethod
     def check(cls, projection: Projection) -> None:
@@ -106,7 +98,7 @@ class ElasticsearchDestination(Destination):
         return options
 
     def ensure(self, projection: Projection) -> None:
-        found = self._mapping(projection)
+        found = self._api.mapping(projection.name, self.target(projection))
         index = self.target(projection)
         if found is None:
             options = self._options_of(projection)
@@ -114,7 +106,7 @@ class ElasticsearchDestination(Destination):
             body: dict[str, Any] = {"mappings": elasticsearch_index.mapping(projection)}
             if given := {name: number for name, number in numbers.items() if number is not None}:
                 body["settings"] = given
-            answer = self._ask(projection, "PUT", f"/{index}", body, fine={400})
+            answer = self._api.ask(projection.name, "PUT", f"/{index}", body, fine={400})
             if "error" in answer and answer["error"].get("type") != "resource_already_exists_exception":
                 raise DestinationError(
                     f"projection {projection.name}: {self.title} does not make index {index}: "
@@ -123,7 +115,7 @@ class ElasticsearchDestination(Destination):
             return
         lacking = elasticsearch_index.missing(projection, index, found)
         if lacking:
-            answer = self._ask(projection, "PUT", f"/{index}/_mapping", {"properties": lacking}, fine={400})
+            answer = self._api.ask(projection.name, "PUT", f"/{index}/_mapping", {"properties": lacking}, fine={400})
             if "error" in answer:
                 raise SchemaConflict(
                     f"projection {projection.name}: index {index} does not take the new fields: "
@@ -131,7 +123,9 @@ class ElasticsearchDestination(Destination):
                 )
 
     def plan(self, projection: Projection) -> list[Step]:
-        return elasticsearch_index.steps(projection, self.target(projection), self._mapping(projection))
+        return elasticsearch_index.steps(
+            projection, self.target(projection), self._api.mapping(projection.name, self.target(projection))
+        )
 
     def held(self, projection: Projection, days: Sequence[str]) -> dict[str, str]:
         """Counted by the server: uuid, hash and number of documents of each."""
@@ -140,7 +134,7 @@ class ElasticsearchDestination(Destination):
             {"uuid": {"terms": {"field": projection.uuid_column}}},
             {"hash": {"terms": {"field": "_row_hash"}}},
         ]
-        for bucket in self._buckets(projection, sources, _on(days)):
+        for bucket in self._api.buckets(projection.name, self.target(projection), sources, _on(days)):
             uuid, digest = bucket["key"]["uuid"], bucket["key"]["hash"]
             is_whole = uuid not in found and bucket["doc_count"] == count_of(digest)
             found[uuid] = digest if is_whole else ""
@@ -156,12 +150,14 @@ class ElasticsearchDestination(Destination):
 
     def count(self, projection: Projection, days: Sequence[str] | None = None) -> dict[str, int]:
         day = {"date_histogram": {"field": "_day", "calendar_interval": "day", "format": "yyyy-MM-dd"}}
-        buckets = self._buckets(projection, [{"day": day}], [] if days is None else _on(days))
+        buckets = self._api.buckets(
+            projection.name, self.target(projection), [{"day": day}], [] if days is None else _on(days)
+        )
         return {bucket["key"]["day"]: bucket["doc_count"] for bucket in buckets}
 
     def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
-        """A key is never there twice: it is the documents' ids. A ``jsonb`` is not in the index: nobody can count it."""
-        if not self._refresh(projection):
+        """A key is never there twice: it is the documents' ids. A ``jsonb`` is not indexed: nobody can count it."""
+        if not self._api.refresh(projection.name, self.target(projection)):
             return Faults()
         required = [
             column.name
@@ -173,14 +169,18 @@ class ElasticsearchDestination(Destination):
             "query": {"bool": {"filter": _on(days)}},
             "aggs": {name: {"filter": {"bool": {"must_not": {"exists": {"field": name}}}}} for name in required},
         }
-        found = self._search(projection, body)["aggregations"]
+        found = self._api.search(projection.name, self.target(projection), body)["aggregations"]
         return Faults(empty={name: found[name]["doc_count"] for name in required if found[name]["doc_count"]})
+
+    def bulk(self, projection: Projection, actions: Sequence[tuple[bytes, str]]) -> dict[str, tuple[str, str | None]]:
+        """Carry these out; see :meth:`ElasticApi.bulk`."""
+        return self._api.bulk(projection.name, self.target(projection), actions)
 
     def look_up(
         self, projection: Projection, uuids: Sequence[str], days: Sequence[str] | None = None
     ) -> Iterator[_There]:
         """The documents of these conversations (on these days)."""
-        if not self._refresh(projection):
+        if not self._api.refresh(projection.name, self.target(projection)):
             return
         for at in range(0, len(uuids), TERMS):
             where: list[dict[str, Any]] = [{"terms": {projection.uuid_column: list(uuids[at : at + TERMS])}}]
@@ -194,123 +194,13 @@ class ElasticsearchDestination(Destination):
                 "track_total_hits": False,
             }
             while True:
-                hits = self._search(projection, body)["hits"]["hits"]
+                hits = self._api.search(projection.name, self.target(projection), body)["hits"]["hits"]
                 for hit in hits:
                     source = hit["_source"]
                     yield _There(hit["_id"], source[projection.uuid_column], source["_day"], source["_row_hash"])
                 if len(hits) < PAGE:
                     break
                 body["search_after"] = hits[-1]["sort"]
-
-    def bulk(self, projection: Projection, actions: Sequence[tuple[bytes, str]]) -> dict[str, tuple[str, str | None]]:
-        """Carry these out (lines and the document's id), and say which were refused for themselves: by id what kind
-        of fault, and the field where it is known."""
-        refused: dict[str, tuple[str, str | None]] = {}
-        for portion in _portions(actions):
-            left = portion
-            for attempt in range(calling.TRIES):
-                left = self._bulk_once(projection, left, refused)
-                if not left:
-                    break
-                calling.pause(0.5 * 2**attempt)
-            else:
-                raise DestinationUnavailable(
-                    f"projection {projection.name}: {self.title} is too busy to take all documents; the rows follow at "
-                    "the next try"
-                )
-        return refused
-
-    def _bulk_once(
-        self, projection: Projection, actions: Sequence[tuple[bytes, str]], refused: dict[str, tuple[str, str | None]]
-    ) -> list[tuple[bytes, str]]:
-        """One request; gives back what the server was too busy for."""
-        answer = self._service.call(
-            projection.name,
-            "POST",
-            f"/{self.target(projection)}/_bulk",
-            content=b"".join(lines for lines, _ in actions),
-            headers={**self._headers, "Content-Type": "application/x-ndjson", "Accept": "application/json"},
-        )
-        told = self._service.read(projection.name, answer)
-        items = told.get("items") if isinstance(told, dict) else None
-        if not isinstance(items, list) or len(items) != len(actions):
-            raise DestinationError(
-                f"projection {projection.name}: {self.title} did not answer for every document; is the address right?"
-            )
-        busy: list[tuple[bytes, str]] = []
-        for action, item in zip(actions, items, strict=True):
-            result = next(iter(item.values()))
-            status = result.get("status", 500)
-            if status < 300 or (status == 404 and "delete" in item):
-                continue
-            fault = result.get("error") or {}
-            if status in (429, 503):
-                busy.append(action)
-            elif status == 400:
-                field = _FIELD.search(str(fault.get("reason", "")))
-                refused[action[1]] = (str(fault.get("type", "")), field[1] if field else None)
-            else:
-                raise DestinationError(
-                    f"projection {projection.name}: {self.title} refuses a document with status {status} "
-                    f"({fault.get('type')}); look at the index {self.target(projection)}"
-                )
-        return busy
-
-    def _mapping(self, projection: Projection) -> Mapping[str, Any] | None:
-        answer = self._ask(projection, "GET", f"/{self.target(projection)}/_mapping", fine={404})
-        if "error" in answer:
-            return None
-        found: Mapping[str, Any] = next(iter(answer.values()))["mappings"]
-        return found
-
-    def _refresh(self, projection: Projection) -> bool:
-        """Let searches see everything; False where there is no index."""
-        answer = self._ask(projection, "POST", f"/{self.target(projection)}/_refresh", fine={404})
-        return "error" not in answer
-
-    def _buckets(
-        self, projection: Projection, sources: list[dict[str, Any]], where: list[dict[str, Any]]
-    ) -> Iterator[dict[str, Any]]:
-        if not self._refresh(projection):
-            return
-        composite: dict[str, Any] = {"size": PAGE, "sources": sources}
-        body = {
-            "size": 0,
-            "query": {"bool": {"filter": where}},
-            "aggs": {"found": {"composite": composite}},
-            "track_total_hits": False,
-        }
-        while True:
-            found = self._search(projection, body)["aggregations"]["found"]
-            yield from found["buckets"]
-            if len(found["buckets"]) < PAGE:
-                return
-            composite["after"] = found["after_key"]
-
-    def _search(self, projection: Projection, body: Mapping[str, Any]) -> dict[str, Any]:
-        answer = self._ask(projection, "POST", f"/{self.target(projection)}/_search", body)
-        if answer.get("timed_out") or (answer.get("_shards") or {}).get("failed"):
-            raise DestinationUnavailable(
-                f"projection {projection.name}: {self.title} could not ask all shards of {self.target(projection)}; "
-                "the rows follow at the next try"
-            )
-        return answer
-
-    def _ask(
-        self,
-        projection: Projection,
-        method: str,
-        path: str,
-        body: Any = None,
-        fine: frozenset[int] | set[int] = frozenset(),
-    ) -> dict[str, Any]:
-        answer = self._service.json(projection.name, method, path, body, headers=self._headers, fine=fine)
-        if not isinstance(answer, dict):
-            raise DestinationError(
-                f"projection {projection.name}: {self.title}: {self._service.address.shown} answered with something "
-                "that is none of its answers; is it the right address?"
-            )
-        return answer
 
 
 class OpenSearchDestination(ElasticsearchDestination):
@@ -392,17 +282,3 @@ def _index(name: str, document: bytes) -> bytes:
 
 def _delete(name: str) -> tuple[bytes, str]:
     return orjson.dumps({"delete": {"_id": name}}) + b"\n", name
-
-
-def _portions(actions: Sequence[tuple[bytes, str]]) -> Iterator[list[tuple[bytes, str]]]:
-    """As many as go into one request."""
-    portion: list[tuple[bytes, str]] = []
-    size = 0
-    for action in actions:
-        if portion and size + len(action[0]) > MOST_BYTES:
-            yield portion
-            portion, size = [], 0
-        portion.append(action)
-        size += len(action[0])
-    if portion:
-        yield portion

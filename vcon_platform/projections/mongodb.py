@@ -1,6 +1,6 @@
 """MongoDB as a destination: one document per row.
 
-Belongs here: getting documents in and out, and which collection is whose. Not here: values (``values.py``).
+Belongs here: getting documents in and out, and which collection is whose. Not here: values (``mongodb_values.py``).
 
 A document's ``_id`` is made of the row's key, so writing it again is no second document. What is there of a
 conversation is looked up before a write, and only what differs is written. No transactions, which a single server does
@@ -12,16 +12,14 @@ MongoDB has no place for a remark on a collection, so ``_vcon_platform`` beside 
 
 from __future__ import annotations
 
-import re
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from vcon_platform.projections.calling import needed
 from vcon_platform.projections.destination import Connections, Destination, Faults, Rejected, Session, Step, Written
@@ -33,10 +31,10 @@ from vcon_platform.projections.errors import (
 )
 from vcon_platform.projections.fitting import FittedRow, fitted
 from vcon_platform.projections.model import Projection
+from vcon_platform.projections.mongodb_options import MongoOptions
+from vcon_platform.projections.mongodb_values import bson_value
 from vcon_platform.projections.row_ids import row_ids
 from vcon_platform.projections.rows import RowSet, count_of
-from vcon_platform.projections.values import ColumnType, Misfit, python_value
-from vcon_platform.references import reference
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -51,47 +49,6 @@ MOST_BYTES = (16 << 20) - (64 << 10)
 """Of one document; a server takes 16 MiB."""
 _DUPLICATE = 11_000
 _DENIED = frozenset({13, 18})  # Unauthorized, AuthenticationFailed
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,119}")
-
-
-def _name(value: str) -> str:
-    if value and (not _NAME.fullmatch(value) or value.startswith("system.") or value.endswith(".")):
-        raise ValueError("must be a name of letters, digits, '_', '-', '.', beginning with a letter")
-    return value
-
-
-def _database(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,62}", value):
-        raise ValueError("must be a name of letters, digits, '_', '-', beginning with a letter")
-    return value
-
-
-class MongoOptions(BaseModel):
-    """What ``mongodb`` must be told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: Annotated[str, AfterValidator(reference("MONGODB_"))] = Field(
-        default="env:MONGODB_URL",
-        title="Address",
-        description="env:MONGODB_URL, or another variable of that kind: mongodb://… or mongodb+srv://…, with user, "
-        "password and options.",
-        json_schema_extra={"secret": True},
-    )
-    database: Annotated[str, AfterValidator(_database)] = Field(
-        default="vcon", title="Database", description="The database."
-    )
-    collection: Annotated[str, AfterValidator(_name)] = Field(
-        default="", title="Collection", description="The collection; by default the projection's name."
-    )
-    answer_within: float = Field(
-        default=60.0,
-        ge=1,
-        le=600,
-        title="Time for an answer",
-        description="Seconds that one call may take.",
-        json_schema_extra={"unit": "seconds"},
-    )
 
 
 class MongoDestination(Destination):
@@ -262,7 +219,7 @@ class _MongoSession(Session):
         """Nothing is left to do."""
 
     def write(self, sets: Sequence[RowSet]) -> Written:
-        rows, rejected = fitted(self._projection, sets, _bson_value)
+        rows, rejected = fitted(self._projection, sets, bson_value)
         last = {each.uuid: each for each in sets}
         column = self._projection.uuid_column
         there: dict[str, dict[str, str]] = {uuid: {} for uuid in last}
@@ -349,32 +306,6 @@ def _bulk(documents: Documents, writes: Sequence[tuple[str, Any, bool]]) -> dict
 
 def _options(projection: Projection) -> MongoOptions:
     return MongoOptions.model_validate(dict(projection.options_for(MongoDestination.kind)))
-
-
-def _bson_value(value: Any, column_type: ColumnType) -> Any:
-    """A value as BSON has it. Raises Misfit also for what BSON cannot hold."""
-    return _as_bson(python_value(value, column_type))
-
-
-def _as_bson(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        from bson.decimal128 import Decimal128
-
-        try:
-            return Decimal128(value)
-        except ArithmeticError:
-            raise Misfit("has more digits than a Decimal128 of 34") from None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime.combine(value, time(), UTC)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-        raise Misfit("holds a whole number beyond 64 bits")
-    if isinstance(value, list):
-        return [_as_bson(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _as_bson(item) for name, item in value.items()}
-    return value
 
 
 @contextmanager
