@@ -91,7 +91,9 @@ class BigQuerySession(Session):
         self._warehouse = warehouse
         self._table = TableName.of(projection)
         self._told: dict[str, float] = {}
-        self._standing: dict[str, str] | None = None
+        self._asked: set[str] = set()
+        self._standing: dict[str, str] = {}
+        self._touched = set(days)
         self._staged = _Staged()
         self._gone: dict[str, str] = {}  # "replace": on every day; "delete": on the session's
 
@@ -101,7 +103,7 @@ class BigQuerySession(Session):
 
     def write(self, sets: Sequence[RowSet]) -> Written:
         rows, rejected = fitted(self._projection, sets, value)
-        standing, now, changed = self._read(), datetime.now(UTC).isoformat(), []
+        standing, now, changed = self._know([each.uuid for each in sets]), datetime.now(UTC).isoformat(), []
         lines: dict[str, list[bytes]] = {each.uuid: [] for each in sets}
         for row in rows:
             cells = {f"c{place}": cell for place, cell in enumerate(row.values) if cell is not None}
@@ -121,7 +123,7 @@ class BigQuerySession(Session):
         return Written(tuple(changed), tuple(rejected))
 
     def delete(self, uuids: Sequence[str]) -> list[str]:
-        standing, found = self._read(), []
+        standing, found = self._know(uuids), []
         for each in dict.fromkeys(uuids):
             staged = self._staged.days.get(each)
             if each not in standing or (staged is not None and staged not in self._days):
@@ -147,10 +149,24 @@ class BigQuerySession(Session):
             self._staged.file.close()
             self._told = self._warehouse.bill()
 
-    def _read(self) -> dict[str, str]:
-        """uuid to hash of what stands on the session's days, with its changes; read when first asked for."""
-        if self._standing is None:
-            self._standing = standing(self._warehouse, self._projection, self._days)
+    def _know(self, uuids: Sequence[str]) -> dict[str, str]:
+        """uuid to hash of what stands on the session's days, with its changes, of these at least: "" for a set that is
+        not whole, or stands elsewhere too. Asks about each once, and takes down on which days it has rows."""
+        new = [each for each in dict.fromkeys(uuids) if each not in self._asked]
+        self._asked.update(new)
+        statement = (
+            f"SELECT {self._uuid}, _day, _row_hash, COUNT(*) FROM {self._table.quoted} "  # noqa: S608 - as below
+            f"WHERE {self._uuid} IN UNNEST(@uuids) GROUP BY 1, 2, 3"
+        )
+        seen: set[str] = set()
+        for at in range(0, len(new), UUIDS):
+            for each, day, digest, number in self._warehouse.rows(statement, uuids=("STRING", new[at : at + UUIDS])):
+                self._touched.add(day.isoformat())
+                if each in seen and each in self._standing:
+                    self._standing[each] = ""
+                elif day.isoformat() in self._days:
+                    self._standing[each] = digest if each not in seen and count_of(digest) == number else ""
+                seen.add(each)
         return self._standing
 
     def _merge(self) -> None:
@@ -168,21 +184,12 @@ class BigQuerySession(Session):
                 self._warehouse.load(file, size, staging, columns)
             self._warehouse.change(
                 self._statement(staging),
-                touched=("DATE", sorted({*self._days, *self._elsewhere()})),
+                touched=("DATE", sorted(self._touched)),
                 days=("DATE", self._days),
             )
         finally:
             with contextlib.suppress(DestinationError):  # it goes by itself, and must not hide what went wrong
                 self._warehouse.drop(staging)
-
-    def _elsewhere(self) -> set[str]:
-        """The days on which the conversations that are replaced stand now."""
-        replaced, found = [each for each, how in self._gone.items() if how == "replace"], set[str]()
-        statement = f"SELECT DISTINCT _day FROM {self._table.quoted} WHERE {self._uuid} IN UNNEST(@uuids)"  # noqa: S608
-        for at in range(0, len(replaced), UUIDS):
-            rows = self._warehouse.rows(statement, uuids=("STRING", replaced[at : at + UUIDS]))
-            found |= {day.isoformat() for (day,) in rows}
-        return found
 
     def _statement(self, staging: TableName) -> str:
         names = [*(f"`{column.name}`" for column in self._projection.columns), *BOOKKEEPING]
