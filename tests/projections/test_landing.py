@@ -166,6 +166,15 @@ def test_days_are_landed_in_groups_and_what_is_done_stays_done(world: World, mon
     assert [group.days for group in world.land(destination, DAYS)] == [(day,) for day in DAYS]
 
 
+def test_days_without_rows_are_no_small_group(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GROUP", 2)
+    for number, uuid in enumerate(UUIDS):
+        world.create(uuid, DAYS[number % 3])
+        world.outcomes[uuid] = DONE
+    groups = world.land(MemoryDestination(), DAYS, complete=True)
+    assert [(group.days, group.renewed.made) for group in groups] == [((DAYS[0],), 2), ((DAYS[1],), 2), ((DAYS[2],), 1)]
+
+
 def test_what_changes_while_it_lands_leaves_its_day_behind(world: World) -> None:
     class Slow(MemoryDestination):
         def held(self, *arguments: Any) -> dict[str, str]:

@@ -81,7 +81,10 @@ def land(
     """
     destination.ensure(projection)
     work = _Landing(projection, destination, index, documents, record, run_id, renewal, complete)
-    for group in _groups(sorted(set(days)), index.sizes(projection.name, days)):
+    sizes = index.sizes(projection.name, days)
+    if complete:  # of a new projection there are no rows yet
+        sizes = {day: max(size, renewal.size(day)) for day, size in sizes.items()}
+    for group in _groups(sorted(set(days)), sizes):
         yield work.land(group)
 
 

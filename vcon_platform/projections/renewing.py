@@ -27,6 +27,7 @@ from vcon_platform.vcon.document import Vcon
 CHUNK = 500
 """Documents read and committed at a time."""
 _PAGE = 1_000
+_DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -59,6 +60,11 @@ class Renewal:
         self._listing = listing
         self._outcomes = outcomes
 
+    def size(self, day: str) -> int:
+        """How many conversations of this day (ISO) may have rows."""
+        first = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        return self._listing.page(created_from=first, created_to=first + _DAY, limit=1).total
+
     def outdated(self, rows: Mapping[str, str]) -> list[str]:
         """Those of ``rows`` (uuid to hash) that were made by another version of the declaration."""
         return [uuid for uuid, digest in rows.items() if version_of(digest) != self._projection.version]
@@ -85,7 +91,7 @@ class Renewal:
         cursor: str | None = None
         while True:
             page = self._listing.page(
-                created_from=first, created_to=first + timedelta(days=1), newest_first=False, limit=_PAGE, cursor=cursor
+                created_from=first, created_to=first + _DAY, newest_first=False, limit=_PAGE, cursor=cursor
             )
             yield from (uuid for uuid in page.uuids if uuid not in known)
             cursor = page.cursor
