@@ -44,6 +44,7 @@ def fitted[T](
     columns = [(column.name, column.type, column.source == "uuid") for column in projection.columns]
     names = [column.name for column in projection.columns]
     keys = [names.index(name) for name in projection.key]
+    told_apart = [(place, columns[place][1] == "numeric") for place in keys if not columns[place][2]]
     needed = {*keys, *(place for place, column in enumerate(projection.columns) if column.required)}
     rows: list[FittedRow[T]] = []
     rejected: list[Rejected] = []
@@ -66,12 +67,15 @@ def fitted[T](
                     break
                 values.append(fit)
             else:
-                key = tuple(_comparable(values[place], columns[place][1]) for place in keys)
-                if key in seen:
-                    told = next((name for name in projection.key if name != projection.uuid_column), None)
-                    rejected.append(Rejected(each.uuid, told or projection.uuid_column, "is there twice in the key"))
-                    continue
-                seen.add(key)
+                if len(each.rows) > 1:
+                    # 1 and 1.00 are one key where the database says so, also as texts.
+                    key = tuple([Decimal(str(values[at])) if number else str(values[at]) for at, number in told_apart])
+                    if key in seen:
+                        told = next((name for name in projection.key if name != projection.uuid_column), None)
+                        column = told or projection.uuid_column
+                        rejected.append(Rejected(each.uuid, column, "is there twice in the key"))
+                        continue
+                    seen.add(key)
                 rows.append(FittedRow(each.uuid, each.day, each.hash, tuple(values)))
     return rows, rejected
 
@@ -81,8 +85,3 @@ def _faulty(uuid: str, faults: Any, names: list[str]) -> Rejected:
     column = next((name for name in faults if name in names), None) if isinstance(faults, list) else None
     what = "its value" if column else "'where' or the grain's filter"
     return Rejected(uuid, column, f"{what} failed on this conversation; mend the filter or set its key, then reprocess")
-
-
-def _comparable(value: Any, column_type: ColumnType) -> Any:
-    """What is equal where the database says so: 1 and 1.00 are one key, also as texts."""
-    return Decimal(str(value)) if column_type == "numeric" else str(value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import psycopg2
 from psycopg2 import errorcodes, sql
@@ -20,8 +20,7 @@ from vcon_platform.projections.postgres_schema import Cursor, Table
 _ROW_FAULTS = ("22", "23", "54", "P0")  # data, integrity, a limit of the program, raised by a trigger
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A row as one line of COPY's text format."""
 
     uuid: str

@@ -210,6 +210,8 @@ def fit(value: Any, column_type: ColumnType) -> str | None:
     Text is verbatim but for U+0000. Raises :class:`Misfit`."""
     if value is None:
         return None
+    if column_type == "text" and value.__class__ is str and value.isascii() and "\0" not in value:  # nearly all
+        return cast("str", value)
     fitted = _TEXTS[column_type](_OBJECTS[column_type](without_nul(value)))
     if not fitted.isascii():
         _refuse_half_pairs(fitted)
