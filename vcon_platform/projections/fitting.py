@@ -50,6 +50,11 @@ def fitted[T](
     rejected: list[Rejected] = []
     for each in {each.uuid: each for each in sets}.values():
         seen: set[Any] = set()
+        try:
+            uuid = value(each.uuid, "text")
+        except Misfit as misfit:
+            rejected.append(Rejected(each.uuid, projection.uuid_column, str(misfit)))
+            continue
         for row in each.rows:
             if faults := row.get(FAULTS):
                 rejected.append(_faulty(each.uuid, faults, names))
@@ -57,7 +62,7 @@ def fitted[T](
             values: list[T | None] = []
             for place, (name, column_type, is_uuid) in enumerate(columns):
                 try:
-                    fit = value(each.uuid if is_uuid else row.get(name), column_type)
+                    fit = uuid if is_uuid else value(row.get(name), column_type)
                 except Misfit as misfit:
                     rejected.append(Rejected(each.uuid, name, str(misfit)))
                     break

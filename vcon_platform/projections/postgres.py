@@ -32,14 +32,12 @@ from vcon_platform.projections.fitting import fitted
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.postgres_options import PostgresOptions, options_of
 from vcon_platform.projections.postgres_rows import (
-    Line,
-    by_uuid,
     columns_of,
     copied,
     delete,
     delete_others,
     land_lines,
-    line_of,
+    lines_of,
     name_of,
     names_of,
     standing,
@@ -233,7 +231,7 @@ class _PostgresSession(Session):
         if not uuids:
             return Written(())
         rows, rejected = fitted(self._projection, sets, fit)
-        lines = [Line(row.uuid, line_of((*row.values, row.day, row.hash))) for row in sorted(rows, key=by_uuid)]
+        lines = lines_of(self._projection, rows)
         stand = standing(self._cursor, self._projection, uuids)
         fresh = [line for line in lines if line.uuid not in stand]
         known = [line for line in lines if line.uuid in stand]

@@ -18,6 +18,8 @@ from vcon_platform.projections.model import Projection
 from vcon_platform.projections.postgres_schema import Cursor, Table
 
 _ROW_FAULTS = ("22", "23", "54", "P0")  # data, integrity, a limit of the program, raised by a trigger
+_WORDED = ("text", "jsonb", "text[]", "bigint[]", "numeric[]")
+"""Column types whose values may hold what COPY's text format gives a meaning."""
 
 
 class Line(NamedTuple):
@@ -43,14 +45,22 @@ def names_of(names: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
-def by_uuid(row: FittedRow[str]) -> str:
-    """Two writers that take their locks in one order wait for each other; in two, one of them dies."""
+def lines_of(projection: Projection, rows: Sequence[FittedRow[str]]) -> list[Line]:
+    """Lines of COPY's text format, sorted by uuid: two writers that take their locks in one order wait for each other;
+    in two, one of them dies. Not CSV, in which a server before PG 18 takes a text's line ``\\.`` for the end."""
+    worded = [place for place, column in enumerate(projection.columns) if column.type in _WORDED]
+    lines = []
+    for row in sorted(rows, key=_by_uuid):
+        cells = ["\\N" if value is None else value for value in row.values]
+        for place in worded:  # numbers and times hold nothing to escape
+            if row.values[place] is not None:
+                cells[place] = _escaped(cells[place])
+        lines.append(Line(row.uuid, "\t".join([*cells, row.day, row.hash]) + "\n"))
+    return lines
+
+
+def _by_uuid(row: FittedRow[str]) -> str:
     return row.uuid
-
-
-def line_of(cells: Sequence[str | None]) -> str:
-    """A line of COPY's text format. Not CSV, in which a server before PG 18 takes a text's line ``\\.`` for the end."""
-    return "\t".join(["\\N" if cell is None else _escaped(cell) for cell in cells]) + "\n"
 
 
 def _escaped(cell: str) -> str:
