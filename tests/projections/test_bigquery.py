@@ -85,7 +85,7 @@ def select(client: google.Client, statement: str) -> list[dict[str, Any]]:
 
 class TestBigQuery(DestinationSuite):
     examples = 2
-    big = 2_000
+    big = 500
 
     @pytest.fixture
     def stored(self, client: google.Client, destination: BigQueryDestination, projection: Projection) -> Stored:

@@ -30,7 +30,7 @@ from tests.projections.destination_suite import (
     suite_projection,
 )
 from vcon_platform.projections import google_sheets_tabs
-from vcon_platform.projections.destination import Connections
+from vcon_platform.projections.destination import Connections, Faults
 from vcon_platform.projections.errors import (
     DestinationError,
     DestinationUnavailable,
@@ -128,7 +128,8 @@ def lose(sheets: Sheets, uuid: str) -> None:
 
 
 class TestGoogleSheets(DestinationSuite):
-    examples = 8
+    examples = 5
+    big = 2_000
 
     @pytest.fixture
     def destination(self, connected: GoogleSheetsDestination) -> GoogleSheetsDestination:
@@ -300,6 +301,19 @@ def test_what_is_left_of_a_row_whose_key_was_emptied_goes(
     assert [line["uuid"] for line in shown(sheets)] == [B]
 
 
+def test_what_people_doubled_or_emptied_is_told(
+    connected: GoogleSheetsDestination, sheets: Sheets, projection: Projection
+) -> None:
+    Declared(projection, [a_set(projection, A, DAYS[0], row(0), row(1)), a_set(projection, B, DAYS[1])]).land(connected)
+    assert connected.faults(projection, DAYS) == Faults()
+    cells = sheets.sheet(TAB).cells
+    cells.append(cells[1][:])
+    cells[3][cells[0].index("position")] = None
+    assert connected.faults(projection, DAYS) == Faults(duplicates=1, empty={"position": 1})
+    assert connected.faults(projection, [DAYS[0]]) == Faults(duplicates=1)
+    assert connected.faults(projection, [DAYS[2]]) == Faults()
+
+
 # Size.
 
 
@@ -346,16 +360,17 @@ def test_a_full_spreadsheet_is_told_with_the_cure_and_nothing_is_lost(
 def test_ten_thousand_rows_take_few_calls(
     connected: GoogleSheetsDestination, sheets: Sheets, projection: Projection
 ) -> None:
-    uuids = [f"018f2b6e-4c1d-8a52-9f7e-{number:012x}" for number in range(10_000)]
-    expected = Declared(projection, [a_set(projection, uuid, DAYS[0], row(0, "hello " * 20)) for uuid in uuids])
+    uuids = [f"018f2b6e-4c1d-8a52-9f7e-{number:012x}" for number in range(2_500)]
+    turns = [row(place, "hello " * 20) for place in range(4)]
+    expected = Declared(projection, [a_set(projection, uuid, DAYS[0], *turns) for uuid in uuids])
     assert expected.land(connected).rows[DAYS[0]] == 10_000
     first = len(sheets.calls)
     assert first <= 30
-    for uuid in uuids[::100]:
-        expected.set(uuid, DAYS[0], row(0, "other words"))
+    for uuid in uuids[::25]:
+        expected.set(uuid, DAYS[0], *turns[:3])
     sheets.calls.clear()
     assert len(expected.land(connected).written) == 100
-    assert len(sheets.calls) <= 9
+    assert len(sheets.calls) <= 12
     print(f"10,000 rows: {first} calls; 100 changed of 10,000: {len(sheets.calls)}")
 
 
@@ -420,6 +435,9 @@ def test_a_used_up_quota_is_waited_for(google: tuple[Sheets, Service], sheets: S
     assert ready(google, clock).about()["sheets"]
     assert len(clock.slept) == 3
     assert clock.slept[0] < clock.slept[1] < clock.slept[2]
+    google[1].next.append(Answer(429, {}, {"Retry-After": "45"}))
+    assert ready(google, clock).about()["sheets"]
+    assert clock.slept[-1] == 45
 
 
 @pytest.mark.parametrize(

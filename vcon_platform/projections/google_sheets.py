@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from vcon_platform.projections.destination import Connections, Destination, Session
+from vcon_platform.projections.destination import Connections, Destination, Faults, Session
 from vcon_platform.projections.errors import DestinationError
 from vcon_platform.projections.google_credentials import google_credentials
 from vcon_platform.projections.google_sheets_api import SheetsApi
 from vcon_platform.projections.google_sheets_cells import LongText
-from vcon_platform.projections.google_sheets_grid import Request
+from vcon_platform.projections.google_sheets_grid import Request, letters
 from vcon_platform.projections.google_sheets_session import SheetsSession, standing, without
 from vcon_platform.projections.google_sheets_tabs import Book
 from vcon_platform.projections.model import Projection
@@ -157,6 +157,23 @@ class GoogleSheetsDestination(Destination):
                 if not row.orphaned and (days is None or row.day in days):
                     found[row.day] = found.get(row.day, 0) + 1
         return found
+
+    def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
+        required = [each.name for each in projection.columns if each.required or each.name in projection.key]
+        book = self._read(projection)
+        seen: set[str] = set()
+        duplicates = 0
+        empty: dict[str, int] = {}
+        for tab in book.tabs:
+            places = [(at, row) for at, row in tab.ours() if not row.orphaned and row.day in days]
+            duplicates += len(places) - len({row.key for _, row in places} - seen)
+            seen |= {row.key for _, row in places}
+            columns = (letters(tab.column(name)) for name in required)
+            found = book.api.read([tab.a1(f"{each}2:{each}") for each in columns] if places else [], by_columns=True)
+            for name, (values, *_) in zip(required, ([*each, []] for each in found), strict=False):
+                missing = sum(at >= len(values) or values[at] == "" for at, _ in places)
+                empty[name] = empty.get(name, 0) + missing
+        return Faults(duplicates, {name: number for name, number in empty.items() if number})
 
     def _read(self, projection: Projection) -> Book:
         book = self._book(projection)

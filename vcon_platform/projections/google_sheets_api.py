@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from vcon_platform.projections.errors import DestinationError, DestinationUnavailable
 from vcon_platform.projections.google_credentials import refused_login
+from vcon_platform.store.retry_after import seconds_in
 
 if TYPE_CHECKING:
     from gspread.http_client import HTTPClient
@@ -127,6 +128,7 @@ class SheetsApi:
         end = self._clock() + PATIENCE_S
         wait = 1.0
         while True:
+            asked = 0.0
             self._limits[limit].pass_through()
             try:
                 return call()
@@ -134,6 +136,7 @@ class SheetsApi:
                 status = error.response.status_code
                 if status not in _BUSY or not (repeatable or status == 429):
                     raise self._fault(status, str(error.error.get("message", ""))) from None
+                asked = seconds_in(error.response.headers) or 0.0
                 told = DestinationUnavailable(
                     f"{self._where}: Google Sheets is too busy ({status}), the quota may be used up; "
                     "the rows follow at the next try"
@@ -147,7 +150,7 @@ class SheetsApi:
                 )
                 if not repeatable or _nobody_there(error):
                     raise told from None
-            pause = wait * random.uniform(0.75, 1.25)  # noqa: S311 - so that many do not come back at once
+            pause = max(asked, wait * random.uniform(0.75, 1.25))  # noqa: S311 - so that many do not come back at once
             if self._clock() + pause > end:
                 raise told
             self._sleep(pause)
