@@ -44,6 +44,8 @@ TIME_TRAVEL_H = 48
 """How long a dataset that is created here can be looked at as it was: Google's least, for what was erased."""
 _LEGACY = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "DECIMAL": "NUMERIC", "BIGDECIMAL": "BIGNUMERIC"}
 _WIDENED = {("INT64", "NUMERIC"), ("INT64", "BIGNUMERIC"), ("NUMERIC", "BIGNUMERIC")}
+_DESCRIPTION = 16_000
+"""Characters; BigQuery takes 384 more."""
 _MARK = re.compile(r"^vcon-platform projection=(\S+) columns=(\S*)$", re.MULTILINE)
 
 
@@ -240,6 +242,8 @@ def _comment(column: Column) -> str:
 
 
 def _description(projection: Projection) -> str:
-    text = projection.description.strip().replace("\0", "")[:8000]
     columns = ",".join(column.name for column in projection.columns)
+    if len(columns) > _DESCRIPTION:  # then the last ones are not known again when they leave the declaration
+        columns = columns[:_DESCRIPTION].rpartition(",")[0]
+    text = projection.description.strip().replace("\0", "")[: _DESCRIPTION - len(columns)]
     return f"{text}\nvcon-platform projection={projection.name} columns={columns}".lstrip()
