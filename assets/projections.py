@@ -5,7 +5,7 @@ Days are told as materialized group by group, as they are done: a backfill that 
 destination that fails fails its own asset only; the run's other assets land.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -18,9 +18,10 @@ from assets.projection_checks import check_results, check_specs
 from vcon_platform.errors import PlatformError
 from vcon_platform.ledger.store import Ledger
 from vcon_platform.orchestration import naming
-from vcon_platform.orchestration.lineage import table_lineage
+from vcon_platform.orchestration.lineage import lineage_text, table_lineage
 from vcon_platform.orchestration.op_retries import retried
 from vcon_platform.orchestration.runtime import runtime
+from vcon_platform.pipelines.definition import Definition
 from vcon_platform.projections.destination import Connections, Destination, destination_kind
 from vcon_platform.projections.errors import DestinationError, DestinationUnavailable
 from vcon_platform.projections.landing import LandedGroup, land, landing_mark
@@ -44,8 +45,10 @@ class LandConfig(dg.Config):
     )
 
 
-def projection_asset(projection: Projection, kind: str, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """The asset of a projection in its destination of this kind."""
+def projection_asset(
+    projection: Projection, kind: str, days: dg.PartitionsDefinition, pipelines: Mapping[str, Definition]
+) -> dg.AssetsDefinition:
+    """The asset of a projection in its destination of this kind. ``pipelines``: what is known of them, by name."""
     destination_class = destination_kind(kind)
     key = dg.AssetKey(naming.projection_key(projection.name, kind))
 
@@ -64,7 +67,7 @@ def projection_asset(projection: Projection, kind: str, days: dg.PartitionsDefin
         check_specs=check_specs(projection, key, destination_class),
         output_required=False,  # days are told as they are done
         required_resource_keys={"redis", "object_store", "postgres"},
-        metadata=_static_metadata(projection, destination_class),
+        metadata=_static_metadata(projection, destination_class, pipelines),
     )
     def rows(context: dg.AssetExecutionContext, config: LandConfig) -> Any:
         groups = []
@@ -139,7 +142,9 @@ def _failing_alone(
             raise
 
 
-def _static_metadata(projection: Projection, destination: type[Destination]) -> dict[str, Any]:
+def _static_metadata(
+    projection: Projection, destination: type[Destination], pipelines: Mapping[str, Definition]
+) -> dict[str, Any]:
     columns = [
         dg.TableColumn(
             column.name,
@@ -153,6 +158,7 @@ def _static_metadata(projection: Projection, destination: type[Destination]) -> 
     return {
         "dagster/column_schema": dg.TableSchema(columns=columns),
         "dagster/column_lineage": table_lineage(projection),
+        "lineage": dg.MetadataValue.md(lineage_text(projection, pipelines)),
         "dagster/table_name": destination.target(projection),
         "dagster/storage_kind": destination.kind,
         "key": ", ".join(projection.key),
@@ -165,7 +171,7 @@ def _tell(context: dg.AssetExecutionContext, key: dg.AssetKey, projection: Proje
     for day in group.days:
         metadata: dict[str, Any] = {"dagster/partition_row_count": group.landed.rows.get(day, 0)}
         if day == group.days[-1]:
-            # Dagster's UI draws column lineage from what a materialization tells, not from the definition.
+            # Readers of Dagster's metadata take column lineage from what a materialization tells.
             metadata |= {**_group_metadata(group), "dagster/column_lineage": table_lineage(projection)}
         context.log_event(
             dg.AssetMaterialization(

@@ -38,7 +38,8 @@ def build_definitions(*, settings: Settings | None = None, texts: Texts | None =
     feeds = feeds_of(pipelines)
     streams = [build_stream(each, deployment.projections, feeds) for each in pipelines if each.options.lane == "stream"]
     lanes = [*(part.job for part in parts), *streams]
-    tables = [projection_asset(each, ref.kind, days) for each in projections for ref in each.destinations]
+    known = deployment.pipelines.pipelines
+    tables = [projection_asset(each, ref.kind, days, known) for each in projections for ref in each.destinations]
     # Dagster refuses a job over nothing.
     landing = (
         dg.define_asset_job("land_projections", selection=list(tables), tags={naming.LANDING_TAG: "true"})

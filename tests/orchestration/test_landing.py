@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
@@ -95,7 +95,10 @@ def test_a_destination_that_refuses_fails_its_own_asset_only_and_is_left_alone_f
     assert "calls/postgres failed 1 times in a row" in tick.skip_message
     assert "table public.calls exists and was not made for a projection" in tick.skip_message
     index = RowIndex(redis_client)
-    [mark] = [key.decode().split(":", 2)[2] for key in redis_client.keys("landed:calls:*:trouble")]
+    [mark] = [
+        key.split(":", 2)[2]
+        for key in map(bytes.decode, cast("list[bytes]", redis_client.keys("landed:calls:*:trouble")))
+    ]
     name = mark.removesuffix(":trouble")
     assert index.behind("calls", name) == [DAY]
     with engine.begin() as connection:
@@ -120,7 +123,7 @@ def test_the_days_of_a_backfill_that_is_at_work_are_left_to_it(
             asset_selection=frozenset({CALLS}),
             tags={ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last},
         )
-        return run.run_id
+        return str(run.run_id)
 
     first = launched("2025-11-02", DAY)
     [request] = _tick(ended, instance).run_requests
@@ -172,3 +175,4 @@ def test_columns_lead_back_to_what_the_pipeline_and_its_processors_wrote(
     members = {each.name: each for each in specs[pipeline].metadata["dagster/column_schema"].columns}
     assert members["analysis.transcript"].description == "as captured"  # this pipeline only looks for words
     assert specs[RECALLS].tags["grain"] == "vcon"
+    assert "| transcript | analysis.transcript" in specs[RECALLS].metadata["lineage"].value

@@ -44,6 +44,22 @@ def table_lineage(projection: Projection) -> dg.TableColumnLineage:
     )
 
 
+def lineage_text(projection: Projection, definitions: Mapping[str, Definition]) -> str:
+    """The same for people, as Markdown: the open-source UI draws no columns. With the processors that write them."""
+    lines = ["| column | comes from | written by |", "|---|---|---|"]
+    for column in projection.columns:
+        members = projection.reads(column)
+        by = [
+            f"{pipeline}: {', '.join(names)}"
+            for pipeline in projection.pipelines
+            if pipeline in definitions
+            and (names := dict.fromkeys(name for each in members for name in writers(definitions[pipeline], each)))
+        ]
+        came = "as captured" if members else "the outcome of the pipeline"
+        lines.append(f"| {column.name} | {', '.join(members) or '-'} | {'; '.join(by) or came} |")
+    return "\n".join(lines)
+
+
 def members_read(pipeline: str, projections: Iterable[Projection]) -> list[str]:
     """The vCon members that tables read from what this pipeline leaves behind."""
     return sorted(
