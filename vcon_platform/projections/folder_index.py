@@ -117,15 +117,16 @@ class FolderIndex:
         return [path for path, e_tag in listed.items() if known.get(path) != e_tag]
 
     def put(self, files: Iterable[File]) -> None:
-        """Remember what these files hold."""
+        """Remember what these files hold. Writes only what differs: of a big day little does."""
         with self._open() as connection:
             for file in files:
-                _forget(connection, [file.path])
-                connection.execute("INSERT INTO files VALUES (?, ?, ?)", (file.path, file.day, file.e_tag))
-                connection.executemany(
-                    "INSERT INTO sets VALUES (?, ?, ?, ?)",
-                    [(file.path, uuid, digest, rows) for uuid, (digest, rows) in file.sets.items()],
-                )
+                found = connection.execute("SELECT uuid, hash, rows FROM sets WHERE path = ?", (file.path,))
+                known = {uuid: (digest, rows) for uuid, digest, rows in found}
+                gone = [(file.path, uuid) for uuid in known.keys() - file.sets.keys()]
+                new = [(file.path, uuid, *told) for uuid, told in file.sets.items() if known.get(uuid) != told]
+                connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (file.path, file.day, file.e_tag))
+                connection.executemany("DELETE FROM sets WHERE path = ? AND uuid = ?", gone)
+                connection.executemany("INSERT OR REPLACE INTO sets VALUES (?, ?, ?, ?)", new)
 
     def forget(self, paths: Iterable[str]) -> None:
         """Forget files."""
