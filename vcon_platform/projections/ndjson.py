@@ -79,9 +79,10 @@ def _records(text: str) -> Iterator[str]:
 
 def _kept(projection: Projection, text: str, names: Sequence[str], drop: Collection[str]) -> Iterator[tuple[str, str]]:
     """(uuid, line) of the other conversations' rows, in today's columns."""
+    column = projection.uuid_column
     for record in _records(text):
         found = orjson.loads(record)
-        uuid = found[projection.uuid_column]
+        uuid = found[column]
         if uuid not in drop:
             same = list(found) == list(names)
             yield uuid, f"{record}\n" if same else json_line({name: found.get(name) for name in names})
