@@ -211,7 +211,7 @@ def fit(value: Any, column_type: ColumnType) -> str | None:
     if value is None:
         return None
     if column_type == "text" and value.__class__ is str and value.isascii() and "\0" not in value:  # nearly all
-        return cast("str", value)
+        return value
     if value.__class__ is not int and value.__class__ is not float:
         value = without_nul(value)
     fitted = _TEXTS[column_type](_OBJECTS[column_type](value))
