@@ -131,7 +131,8 @@ class TestCsv(FilesSuite):
 
 class TestCompressedCsvVerbatim(TestCsv):
     given: ClassVar[dict[str, Any]] = {"compression": "gzip", "formulas": "verbatim"}
-    examples = 3
+    examples = 2
+    big = 200
 
     def kept_text(self, text: str) -> str:
         return text.replace("\0", "")
@@ -169,6 +170,7 @@ class TestNdjsonOnS3(TestNdjson):
     """In a bucket: what differs is the store, so a few examples do."""
 
     examples = 2
+    big = 200
 
     @pytest.fixture(scope="class")
     def s3(self) -> Iterator[FakeS3]:
@@ -207,6 +209,7 @@ class TestDuckDb(DestinationSuite):
     """Each call opens the file and writes it to disk: a few examples do."""
 
     examples = 2
+    big = 1_000
 
     @pytest.fixture
     def projection(self) -> Projection:
