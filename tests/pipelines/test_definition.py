@@ -288,3 +288,14 @@ def test_a_definition_that_is_too_large_is_refused() -> None:
 
 def test_more_processors_than_a_graph_can_show_are_refused() -> None:
     assert "split the pipeline" in _refused({"processors": [{"processor_name": "mark"}] * 101})
+
+
+def test_an_option_is_refused_in_our_words() -> None:
+    options = {"phrases": [], "said_by": ["agent"]}
+    with pytest.raises(DefinitionError) as refused:
+        read_definition("x", {"processors": [{"processor_name": "keyword_filter", "processor_options": options}]}, REAL)
+    assert str(refused.value) == "/processors/0/processor_options/phrases: must not be empty"
+    key = {"private_pem_key": "-----BEGIN PRIVATE KEY-----"}
+    with pytest.raises(DefinitionError) as refused:
+        read_definition("x", {"processors": [{"processor_name": "sign", "processor_options": key}]}, REAL)
+    assert "Value error" not in str(refused.value)

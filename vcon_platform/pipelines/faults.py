@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from vcon_platform.errors import PlatformError
 
@@ -56,6 +57,13 @@ def unknown(word: str, choices: Iterable[str], what: str = "option") -> str:
     return f"no such {what}{did_you_mean(word, listed)}; there are {', '.join(listed)}"
 
 
+def _words(detail: ErrorDetails) -> str:
+    """Pydantic's sentence without its name of the error; of what is empty in the words of whoever reads the option."""
+    if detail["type"] in ("too_short", "string_too_short") and detail["msg"].split("at least ")[-1].startswith("1 "):
+        return "must not be empty"
+    return detail["msg"].removeprefix("Value error, ")
+
+
 def model_faults(error: ValidationError, model: type[BaseModel], *where: str | int) -> list[DefinitionFault]:
     """What pydantic found wrong with the member at ``where``, in our words."""
     found = []
@@ -66,6 +74,6 @@ def model_faults(error: ValidationError, model: type[BaseModel], *where: str | i
         elif detail["type"] == "missing":
             message = "is required"
         else:
-            message = detail["msg"]
+            message = _words(detail)
         found.append(DefinitionFault(place, message))
     return found
