@@ -105,7 +105,7 @@ class RowIndex:
     def failed(self, projection: str, destination: str, reason: str, *, now: float | None = None) -> Trouble:
         """Remember that a landing failed, so that the next one waits: ten seconds, doubling to ten minutes."""
         name = keys.landing_trouble(projection, destination)
-        times = cast("int", self._client.hincrby(name, "times", 1))
+        times = self._client.hincrby(name, "times", 1)
         wait = min(FIRST_WAIT * 2.0 ** min(times - 1, 16), LONGEST_WAIT)
         until = (time.time() if now is None else now) + wait
         self._client.hset(name, mapping={"until": repr(until), "reason": reason[:500]})
