@@ -64,7 +64,7 @@ def test_the_limits_are_the_ones_dagster_uses(instance: dg.DagsterInstance) -> N
     assert {(each["key"], each.get("value")): each["limit"] for each in queue.tag_concurrency_limits} == {
         ("vcon/lane", "batch"): 8,
         ("vcon/lane", "urgent"): 4,
-        ("vcon/landing", None): 2,
+        ("vcon/landing", None): 4,
         ("dagster/backfill", None): 2,
     }
     assert instance.run_coordinator.dequeue_interval_seconds == 1  # type: ignore[attr-defined]
