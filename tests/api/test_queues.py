@@ -55,7 +55,7 @@ def _events(redis_client: Redis) -> list[tuple[str, str, str]]:
         (each["event"], each["detail"]["queue"], each["detail"]["by"])
         for events in entries
         for each in events
-        if "by" in each.get("detail", {})
+        if "queue" in each.get("detail", {})
     ]
 
 

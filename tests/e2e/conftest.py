@@ -6,6 +6,7 @@ calls of its own and needs no other file.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,14 +21,22 @@ from tests.support import free_port
 from vcon_platform.services.stack import Stack
 from vcon_platform.settings import Settings
 
+TABLES = ("calls", "recalls")
+
 
 @contextmanager
 def started(**chosen: Any) -> Iterator[Platform]:
     """A platform that is up; ``chosen``: settings that differ."""
     with tempfile.TemporaryDirectory(prefix="vcon-e2e-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
+        pipelines = Path(folder) / "pipelines"
+        shutil.copytree(Settings(_env_file=None).pipelines_dir, pipelines)
+        for each in (pipelines / "projections").iterdir():
+            if each.stem not in TABLES:  # each table costs every landing of these tests seconds, and is like the others
+                each.unlink()
         usual: dict[str, Any] = {
             "data_dir_setting": Path(folder) / "data",
+            "pipelines_dir_setting": pipelines,
             "redis_port": free_port(),
             "postgres_port": free_port(),
             "code_server_port": free_port(),
@@ -46,6 +55,6 @@ def started(**chosen: Any) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
-    """A platform that is up, with the pipelines that this repository ships."""
+    """A platform that is up, with the pipelines that this repository ships, and two of its tables."""
     with started() as up:
         yield up

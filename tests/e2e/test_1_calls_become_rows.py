@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.e2e.conftest import TABLES
 from tests.e2e.platform import PATIENCE, Platform
 from tests.support import eventually
 from vcon_platform.demo.samples import SAMPLES, repair
@@ -70,9 +71,8 @@ def test_what_was_filtered_says_by_whom_and_why(platform: Platform, landed: dict
 
 def test_the_ledger_tells_a_conversations_whole_story(platform: Platform, landed: dict[str, str]) -> None:
     uuid = UUIDS["toaster"]
-    tables = ("calls", "recalls", "parties", "turns", "analyses")  # it has no tags and no scorecard
     eventually(
-        lambda: platform.kinds(uuid).count(EventKind.PROJECTED) == len(tables), PATIENCE, message="rows recorded"
+        lambda: platform.kinds(uuid).count(EventKind.PROJECTED) == len(TABLES), PATIENCE, message="rows recorded"
     )
     story = platform.story(uuid)
     assert [event.event for event in story] == [
@@ -82,9 +82,9 @@ def test_the_ledger_tells_a_conversations_whole_story(platform: Platform, landed
         EventKind.PROCESSED,
         EventKind.PROCESSED,
         EventKind.DONE,
-        *[EventKind.PROJECTED] * len(tables),
+        *[EventKind.PROJECTED] * len(TABLES),
     ]
-    assert {event.detail["projection"] for event in story if event.event is EventKind.PROJECTED} == set(tables)
+    assert {event.detail["projection"] for event in story if event.event is EventKind.PROJECTED} == set(TABLES)
     processed = [event for event in story if event.event is EventKind.PROCESSED]
     assert [event.processor for event in processed] == ["transcribe", "recall_finder", "projection"]
     assert all(event.processor_version and event.options_hash and event.run_id for event in processed)

@@ -19,6 +19,7 @@ from tests.e2e.platform import Platform
 from vcon_platform.demo.samples import SAMPLES, archived_calls
 
 pytestmark = pytest.mark.e2e
+expect.set_options(timeout=30_000)  # a busy machine shows a page late
 
 # Chromium's own network traffic is switched off: nothing here may leave this machine.
 _FLAGS = [
