@@ -122,7 +122,7 @@ def many(smtp: FakeSmtp) -> Iterator[Platform]:
             "four": trivial(weight=4, batch_size=400),
             "two": trivial(weight=2, batch_size=400),
             "bulk": trivial(batch_size=2000),
-            "quick": trivial(lane="stream", stream_seconds=10),
+            "quick": trivial(lane="stream", stream_seconds=20),  # a busy machine starts a run in ten
             "flow": flow(smtp.port),
             "limited": {"processors": [{"processor_name": "blocker", "processor_options": {"timeout": 1}}]},
             "endless": {"processors": [{"processor_name": "waiter", "processor_options": {}}]},
