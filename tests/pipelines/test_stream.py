@@ -171,8 +171,9 @@ def test_a_report_that_could_not_be_made_is_made_later(work: Engine, redis_clien
 def test_a_successor_takes_over_without_a_gap_and_without_a_double(
     work: Engine, start: Callable[..., Running], redis_client: Redis
 ) -> None:
-    uuids: list[str] = []
     first = start()
+    uuids = stored(work, "hello", queue="chat")
+    eventually(lambda: idle(work), message="the first run works")
     second = None
     for number in range(60):
         uuids += stored(work, "hello", queue="chat")
