@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
@@ -262,14 +261,6 @@ class _AirtableSession(Session):
     @property
     def told(self) -> Mapping[str, float | str]:
         return {"calls": self._destination.calls - self._before}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is left to do."""
 
     def write(self, sets: Sequence[RowSet]) -> Written:
         rows, rejected = fitted(self._projection, sets, airtable_table.cell)

@@ -104,13 +104,13 @@ class Session(ABC):
         """Remove the rows of these uuids that stand on the session's days now (one that has moved on to another day is
         left alone), and say which were there."""
 
-    @abstractmethod
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    @abstractmethod
-    def __exit__(
+    def __exit__(  # noqa: B027 - where every call stands by itself, nothing is left to do
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        """Make what was written and deleted stand, or, after an error, undo it where that can be done."""
 
 
 class Destination(ABC):

@@ -15,7 +15,6 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import orjson
@@ -219,14 +218,6 @@ class _ElasticsearchSession(Session):
         self._projection = projection
         self._days = list(days)
         self._id_of = row_ids(projection)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is left to do."""
 
     def write(self, sets: Sequence[RowSet]) -> Written:
         rows, rejected = fitted(self._projection, sets, python_value)

@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -122,14 +121,6 @@ class _MessageSession(Session):
         self._projection = projection
         self._days = frozenset(days)
         self._memory = destination.memory(projection)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is left to do."""
 
     def write(self, sets: Sequence[RowSet]) -> Written:
         rows, rejected = fitted(self._projection, sets, python_value)

@@ -16,7 +16,6 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel
@@ -209,14 +208,6 @@ class _MongoSession(Session):
         self._projection = projection
         self._days = list(days)
         self._id_of = row_ids(projection)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is left to do."""
 
     def write(self, sets: Sequence[RowSet]) -> Written:
         rows, rejected = fitted(self._projection, sets, bson_value)

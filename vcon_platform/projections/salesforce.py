@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from types import TracebackType
 from typing import Any, ClassVar, Self
 
 import orjson
@@ -242,14 +241,6 @@ class _SalesforceSession(Session):
     @property
     def told(self) -> Mapping[str, float | str]:
         return {"calls": self._destination.calls - self._before}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is left to do."""
 
     def write(self, sets: Sequence[RowSet]) -> Written:
         rows, rejected = fitted(self._projection, sets, _salesforce_value)
