@@ -26,6 +26,7 @@ import orjson
 from vcon_platform.errors import PlatformError
 from vcon_platform.pipelines import enveloped, timed_child
 from vcon_platform.pipelines.batch import Batch
+from vcon_platform.pipelines.threads import result_of
 from vcon_platform.pipelines.timed_child import Task
 from vcon_platform.processors.base import (
     Effect,
@@ -102,7 +103,7 @@ class TimedWorkers:
         try:
             future = self._pool_of(size).schedule(timed_child.run, args=(task,), timeout=task.limit + timed_child.GRACE)
             running.add(future)
-            raw = future.result()
+            raw = result_of(future)
         except TimeoutError:
             raise _too_long(name, task) from None
         except ProcessExpired as expired:

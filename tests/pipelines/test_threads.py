@@ -1,0 +1,65 @@
+"""An interrupt is noticed though it woke nobody: it may come just before the main thread sleeps, or to another thread."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import pytest
+
+from vcon_platform.pipelines.threads import in_threads, result_of
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt_that_wakes_nobody() -> None:
+    """Python handles signals in the main thread, and the system woke this one."""
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    def handler(*_: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_an_interrupt_is_noticed_while_results_are_awaited() -> None:
+    released = threading.Event()
+
+    def waits(_: int) -> bool:
+        interrupt_that_wakes_nobody()
+        return released.wait(30)
+
+    try:
+        with pytest.raises(Interrupted):
+            list(in_threads(waits, [1], threads=1, name="t", stop=threading.Event()))
+        assert not released.is_set()
+    finally:
+        released.set()
+
+
+def test_an_interrupt_is_noticed_while_a_future_is_awaited() -> None:
+    future: Future[bool] = Future()
+    late = threading.Timer(30, future.set_result, [True])
+    late.start()
+    try:
+        with pytest.raises(Interrupted):
+            threading.Timer(0.05, interrupt_that_wakes_nobody).start()
+            result_of(future)
+        assert not future.done()
+    finally:
+        late.cancel()
+
+
+def test_a_future_gives_what_it_came_to() -> None:
+    future: Future[int] = Future()
+    threading.Timer(0.01, future.set_result, [7]).start()
+    assert result_of(future) == 7
