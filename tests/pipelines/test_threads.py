@@ -1,4 +1,4 @@
-"""An interrupt is noticed though it woke nobody: it may come just before the main thread sleeps, or to another thread."""
+"""An interrupt is noticed though it woke nobody, as one does that comes just before the main thread sleeps."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Interrupted(Exception):
     pass
 
 
-def interrupt_that_wakes_nobody() -> None:
-    """Python handles signals in the main thread, and the system woke this one."""
-    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+def interrupted_soon_waking_nobody() -> None:
+    """Python handles signals in the main thread, and the system wakes the timer's."""
+    threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)).start()
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +34,10 @@ def interruptible() -> Iterator[None]:
 def test_an_interrupt_is_noticed_while_results_are_awaited() -> None:
     released = threading.Event()
 
-    def waits(_: int) -> bool:
-        interrupt_that_wakes_nobody()
-        return released.wait(30)
-
+    interrupted_soon_waking_nobody()
     try:
         with pytest.raises(Interrupted):
-            list(in_threads(waits, [1], threads=1, name="t", stop=threading.Event()))
+            list(in_threads(lambda _: released.wait(30), [1], threads=1, name="t", stop=threading.Event()))
         assert not released.is_set()
     finally:
         released.set()
@@ -50,9 +47,9 @@ def test_an_interrupt_is_noticed_while_a_future_is_awaited() -> None:
     future: Future[bool] = Future()
     late = threading.Timer(30, future.set_result, [True])
     late.start()
+    interrupted_soon_waking_nobody()
     try:
         with pytest.raises(Interrupted):
-            threading.Timer(0.05, interrupt_that_wakes_nobody).start()
             result_of(future)
         assert not future.done()
     finally:
