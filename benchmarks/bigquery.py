@@ -27,8 +27,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from postgres import CALLS, _call
 
 from tests.fakes.bigquery import bigquery
-from vcon_platform.projections.bigquery import BigQueryDestination
 from vcon_platform.projections.destination import Connections
+from vcon_platform.projections.destinations.bigquery.destination import BigQueryDestination
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.reconcile import Landed, reconcile
 from vcon_platform.projections.rows import RowSet, set_hash

@@ -37,10 +37,10 @@ from ledger import embedded_postgres
 
 from vcon_platform.ledger.events import EventKind, LedgerEvent
 from vcon_platform.ledger.store import Ledger
+from vcon_platform.projections.destinations.postgres.destination import PostgresDestination
 from vcon_platform.projections.landing import LandedGroup, land
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.outcome import Outcome
-from vcon_platform.projections.postgres import PostgresDestination
 from vcon_platform.projections.renewing import Renewal
 from vcon_platform.projections.rows import build_rows, put_rows
 from vcon_platform.settings import load_settings

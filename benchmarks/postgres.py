@@ -29,8 +29,8 @@ import psutil
 from ledger import embedded_postgres
 from sqlalchemy import create_engine, text
 
+from vcon_platform.projections.destinations.postgres.destination import PostgresDestination
 from vcon_platform.projections.model import Projection
-from vcon_platform.projections.postgres import PostgresDestination
 from vcon_platform.projections.reconcile import reconcile
 from vcon_platform.projections.rows import RowSet, set_hash
 from vcon_platform.vcon.uuids import new_uuid

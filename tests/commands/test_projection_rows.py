@@ -12,8 +12,8 @@ import pytest
 from tests.commands.conftest import Add, Run, document
 from vcon_platform.ledger.events import EventKind, LedgerEvent
 from vcon_platform.ledger.store import Ledger
+from vcon_platform.projections.destinations.postgres.destination import PostgresDestination
 from vcon_platform.projections.outcome import Outcome
-from vcon_platform.projections.postgres import PostgresDestination
 from vcon_platform.projections.reading import declared
 from vcon_platform.projections.rows import build_rows
 from vcon_platform.settings import Settings, load_settings

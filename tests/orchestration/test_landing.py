@@ -20,8 +20,8 @@ from tests.projections.memory_destination import MemoryDestination
 from vcon_platform.definitions import build_definitions
 from vcon_platform.orchestration import naming
 from vcon_platform.projections.destination import Faults, Rejected
+from vcon_platform.projections.destinations.postgres.destination import PostgresDestination
 from vcon_platform.projections.landing import LandedGroup
-from vcon_platform.projections.postgres import PostgresDestination
 from vcon_platform.projections.reconcile import Landed
 from vcon_platform.projections.renewing import Renewed
 from vcon_platform.settings import Settings

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from tests.projections.examples import projection
 from vcon_platform.projections.destination import Written
+from vcon_platform.projections.destinations.postgres.destination import PostgresDestination
 from vcon_platform.projections.model import Projection
-from vcon_platform.projections.postgres import PostgresDestination
 from vcon_platform.projections.rows import RowSet
 from vcon_platform.vcon.uuids import new_uuid
 

@@ -20,8 +20,8 @@ from tests.projections.memory_destination import MemoryDestination
 from vcon_platform.ledger.events import EventKind
 from vcon_platform.projections import landing as module
 from vcon_platform.projections.destination import Faults
+from vcon_platform.projections.destinations.postgres.destination import PostgresDestination
 from vcon_platform.projections.errors import DestinationUnavailable
-from vcon_platform.projections.postgres import PostgresDestination
 from vcon_platform.projections.rows import version_of
 from vcon_platform.vcon.document import Vcon
 

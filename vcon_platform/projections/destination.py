@@ -2,8 +2,9 @@
 
 A destination holds the rows of projections, conversation by conversation; it can say which set (uuid and hash) it holds
 of a day, and can take sets in and out. It decides nothing: what should be there is worked out in ``reconcile.py``. Each
-kind is one file and one entry point of the group ``vcon_platform.destinations``; the built-in ones come in the same way
-as a stranger's, and every one of them runs the standard suite (``tests/projections/destination_suite.py``).
+kind is one module and one entry point of the group ``vcon_platform.destinations``; the built-in ones
+(``destinations/``) come in the same way as a stranger's, and every one of them runs the standard suite
+(``tests/projections/destination_suite.py``).
 
 Writing goes through a *session*: the sets of some days, written in steps. What a destination can do at once (one
 transaction, one load job, one file per day) it does when the session ends.

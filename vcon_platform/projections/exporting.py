@@ -1,7 +1,7 @@
 """Rows of a projection as one file: CSV, NDJSON or Parquet.
 
 Belongs here: from rows to bytes, some at a time. Not here: where rows come from (``reading.py``), files that a landing
-keeps (``csv_files.py``, ``ndjson.py``, ``parquet.py``).
+keeps (``destinations/files``).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
-from vcon_platform.projections.arrow_tables import arrow, arrow_type, sized
-from vcon_platform.projections.csv_files import cell_of, line
+from vcon_platform.projections.destinations.arrow_tables import arrow, arrow_type, sized
+from vcon_platform.projections.destinations.files.csv import cell_of, line
+from vcon_platform.projections.destinations.files.ndjson import json_line, plain_json
 from vcon_platform.projections.model import Projection
-from vcon_platform.projections.ndjson import json_line, plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

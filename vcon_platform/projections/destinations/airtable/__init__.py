@@ -1,0 +1,1 @@
+"""Airtable as a destination."""
