@@ -5,6 +5,7 @@ difference before it is committed.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ def test_the_public_vcons_are_all_here() -> None:
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
 def test_the_turns_of_a_public_vcon_are_as_pinned(name: str) -> None:
     assert table(DOCUMENTS[name]) == json.loads(GOLDEN.read_text()).get(name, [])
+
+
+def test_the_turns_of_the_public_vcons_are_the_same_without_words() -> None:
+    for data in DOCUMENTS.values():
+        assert turns(data, words=False) == [replace(turn, words=()) for turn in turns(data)]
 
 
 @pytest.mark.parametrize("call", ["8d966c5b", "ed6e1610"])

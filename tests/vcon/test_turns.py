@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -447,18 +448,19 @@ def test_no_body_raises(body: Any) -> None:
         assert piece.text.strip()
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            "parties": ANYTHING,
-            "dialog": st.lists(MESSAGES | ANYTHING, max_size=3) | ANYTHING,
-            "analysis": st.lists(TRANSCRIPTS | ANYTHING, max_size=3) | ANYTHING,
-            "attachments": ANYTHING,
-        },
-    )
+DOCUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "parties": ANYTHING,
+        "dialog": st.lists(MESSAGES | ANYTHING, max_size=3) | ANYTHING,
+        "analysis": st.lists(TRANSCRIPTS | ANYTHING, max_size=3) | ANYTHING,
+        "attachments": ANYTHING,
+    },
 )
+
+
+@settings(max_examples=300, deadline=None)
+@given(DOCUMENTS)
 def test_no_document_raises_and_every_turn_is_in_bounds(data: dict[str, Any]) -> None:
     dialogs, parties = data.get("dialog"), data.get("parties")
     for turn in turns(data):
@@ -492,3 +494,9 @@ def test_the_text_of_a_chat_is_that_of_its_turns() -> None:
     ]
     data = {"dialog": [*dialogs, {"type": "text", "encoding": "none", "body": "without a time"}]}
     assert transcript_text(data) == "\n".join(turn.text for turn in turns(data))
+
+
+@settings(max_examples=100, deadline=None)
+@given(DOCUMENTS)
+def test_turns_without_words_are_the_same_in_all_else(data: dict[str, Any]) -> None:
+    assert turns(data, words=False) == [replace(turn, words=()) for turn in turns(data)]

@@ -62,7 +62,7 @@ class ConversationOptions(ModelOptions):
 
 def table_of(vcon: Vcon, options: ConversationOptions) -> list[Turn]:
     """The turn table that is read."""
-    return translated_turns(vcon, options.translation) if options.translation else turns(vcon)
+    return translated_turns(vcon, options.translation) if options.translation else turns(vcon, words=False)
 
 
 def lines_of(vcon: Vcon, options: ModelOptions, table: Sequence[Turn]) -> list[Line]:

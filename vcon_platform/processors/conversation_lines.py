@@ -52,7 +52,7 @@ def said(
     ``#7``, its number, so that an answer can point at it. ``table``: the turn table, where it is at hand."""
     return [
         Line(number, f"{f'#{number} ' if numbered else ''}{_head(vcon, turn)}", one_line(turn.text))
-        for number, turn in enumerate(turns(vcon) if table is None else table)
+        for number, turn in enumerate(turns(vcon, words=False) if table is None else table)
         if turn.text.strip() and (dialogs is None or turn.dialog is None or turn.dialog in dialogs)
     ]
 

@@ -115,7 +115,7 @@ def _text(vcon: Vcon, options: KeywordFilterOptions) -> str:
     every = is_all(options.input_dialogs)
     if every and not options.said_by and not options.translation:
         return transcript_text(vcon)
-    table = translated_turns(vcon, options.translation) if options.translation else turns(vcon)
+    table = translated_turns(vcon, options.translation) if options.translation else turns(vcon, words=False)
     parties = parties_of(vcon, options.said_by) if options.said_by else None
     dialogs = None if every else set(chosen(options.input_dialogs, len(vcon.dialog)))
     kept = [

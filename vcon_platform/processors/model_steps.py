@@ -86,7 +86,7 @@ def subjects(vcon: Vcon, options: StepOptions) -> list[Subject]:
 
 def _spoken(vcon: Vcon, options: StepOptions) -> Iterator[Subject]:
     wanted = chosen(options.input_dialogs, len(vcon.dialog))
-    table = turns(vcon)
+    table = turns(vcon, words=False)
     groups: dict[tuple[int, ...], list[Line]] = {}
     messages = tuple(
         sorted({turn.dialog for turn in table if turn.dialog in wanted and turn.dialog is not None} & _texts(vcon))

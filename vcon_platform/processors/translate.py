@@ -102,7 +102,7 @@ class Translate(ModelProcessor[TranslateOptions]):
         check_wanted(io.vcon, options)
         if options.from_language and same_language(options.from_language, options.to_language):
             raise NotApplicable(f"what is said is in {options.to_language} already")
-        table = turns(io.vcon)
+        table = turns(io.vcon, words=False)
         lines = lines_of(io.vcon, options, table)
         question = question_of(options, lines, options.to_language, options.from_language, options.glossary)
         if answered(io.vcon, TRANSLATION, question) is not None:

@@ -10,7 +10,7 @@ other with, and what tells the rows of a conversation apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType
@@ -35,6 +35,7 @@ GRAINS: tuple[Grain, ...] = get_args(Grain)
 EACH = "each"
 """The grain whose elements a jq filter gives."""
 
+_TURN = tuple(field.name for field in fields(Turn) if field.name != "words")
 _ARRAYS = {"party": "parties", "dialog": "dialog", "analysis": "analysis"}
 
 
@@ -52,7 +53,7 @@ def elements(vcon: Vcon, grain: str) -> list[Element]:
     found: Sequence[Any]
     match grain:
         case "turn":
-            found = turns(vcon)
+            found = turns(vcon, words=False)
         case "tag":
             found = tags(vcon)
         case "party" | "dialog" | "analysis":
@@ -65,7 +66,7 @@ def elements(vcon: Vcon, grain: str) -> list[Element]:
 def as_json(value: Any) -> Any:
     """An element as a jq filter is given it."""
     if isinstance(value, Turn):
-        return {name: member for name, member in asdict(value).items() if name != "words"}
+        return {name: getattr(value, name) for name in _TURN}
     if isinstance(value, tuple):
         return {"name": value[0], "value": value[1]}
     return value

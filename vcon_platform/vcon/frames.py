@@ -44,7 +44,7 @@ def turns_frame(vcon: Vcon) -> pd.DataFrame:
     import pandas as pd
 
     parties, dialogs = array(vcon.data, "parties"), array(vcon.data, "dialog")
-    rows = [_row(turn, parties, dialogs) for turn in turns(vcon)]
+    rows = [_row(turn, parties, dialogs) for turn in turns(vcon, words=False)]
     return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in _DTYPES.items()})
 
 

@@ -12,7 +12,7 @@ linear time: a meeting's transcript has a hundred thousand words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -41,15 +41,16 @@ __all__ = ["Piece", "Word", "pieces"]
 _LISTS = ("segments", "turns", "utterances", "messages", "conversation")
 
 
-def pieces(body: Any, voices: Collection[str] = ()) -> list[Piece]:
+def pieces(body: Any, voices: Collection[str] = (), *, words: bool = True) -> list[Piece]:
     """The turns of a transcript's body, whatever its shape; [] where nothing in it can be read. ``voices``: casefolded
-    names that begin a turn where they stand before a colon in plain text."""
-    body = _unpacked(body)
+    names that begin a turn where they stand before a colon in plain text. Without ``words`` a turn that has any has
+    some of them, and all else is the same: reading them all takes four times as long as the turns themselves."""
+    body, read = _unpacked(body), _words if words else _outermost
     if isinstance(body, str):
         return _text(body, voices)
     if isinstance(body, list):
-        return _listed(body)
-    return _keyed(body, voices) if isinstance(body, dict) else []
+        return _listed(body, read)
+    return _keyed(body, voices, read) if isinstance(body, dict) else []
 
 
 def _unpacked(body: Any) -> Any:
@@ -81,13 +82,26 @@ def _word(source: Mapping[str, Any]) -> Word | None:
     return Word(text, number(source.get("start")), number(source.get("end")), sure)
 
 
-def _words(sources: Iterable[Mapping[str, Any]]) -> tuple[Word, ...]:
+Sources = Sequence[Mapping[str, Any]]
+Read = Callable[[Sources], tuple[Word, ...]]
+"""Reads the words of a turn: all of them, or those that its times may have to be taken from."""
+
+
+def _words(sources: Sources) -> tuple[Word, ...]:
     return tuple(word for source in sources if (word := _word(source)) is not None)
 
 
-def _turn(source: Mapping[str, Any], words: tuple[Word, ...]) -> Piece | None:
-    """One object of a list of turns, utterances or segments."""
+def _outermost(sources: Sources) -> tuple[Word, ...]:
+    for source in sources:
+        if (begin := _word(source)) is not None:
+            return begin, next(word for source in reversed(sources) if (word := _word(source)) is not None)
+    return ()
+
+
+def _turn(source: Mapping[str, Any], sources: Sources, read: Read) -> Piece | None:
+    """One object of a list of turns, utterances or segments, and its words."""
     text = text_of(first(source, "text", "message", "transcript", "content", "utterance", "sentence", "body"))
+    words = read(sources) if text else _words(sources)
     text = text or " ".join(word.text for word in words)
     if not text:
         return None
@@ -123,7 +137,7 @@ def _times(source: Mapping[str, Any]) -> tuple[float | None, float | None]:
 Lookup = Callable[[Any], Mapping[str, Any] | None]
 
 
-def _listed(items: list[Any], lookup: Lookup | None = None) -> list[Piece]:
+def _listed(items: list[Any], read: Read, lookup: Lookup | None = None) -> list[Piece]:
     """A list of turns: objects, or bare texts. ``lookup`` finds a word that a turn names by its number."""
     found: list[Piece] = []
     for item in items:
@@ -133,27 +147,26 @@ def _listed(items: list[Any], lookup: Lookup | None = None) -> list[Piece]:
         elif isinstance(item, dict):
             listed = item.get("words")
             sources = _word_sources(listed if isinstance(listed, list) else [], lookup)
-            piece = _turn(item, _words(sources))
+            piece = _turn(item, sources, read)
             if piece is not None:
                 found.append(piece)
     return found
 
 
-def _word_sources(listed: list[Any], lookup: Lookup | None) -> Iterator[Mapping[str, Any]]:
-    for entry in listed:
-        source = entry if isinstance(entry, dict) else lookup(entry) if lookup else None
-        if source is not None:
-            yield source
+def _word_sources(listed: list[Any], lookup: Lookup | None) -> Sources:
+    found = (entry if isinstance(entry, dict) else lookup(entry) if lookup else None for entry in listed)
+    return [source for source in found if source is not None]
 
 
 def _word_lookup(words: list[dict[str, Any]]) -> Lookup:
     """WTF's segments name their words by id, which is the place in the list where no ids are given."""
     by_id: dict[int, Mapping[str, Any]] = {}
-    for place, word in enumerate(words):
-        identity = index(word.get("id"))
-        by_id.setdefault(place if identity is None else identity, word)
 
     def lookup(entry: Any) -> Mapping[str, Any] | None:
+        if not by_id:  # at the first word that is named: most segments hold theirs
+            for place, word in enumerate(words):
+                identity = index(word.get("id"))
+                by_id.setdefault(place if identity is None else identity, word)
         identity = index(entry)
         return None if identity is None else by_id.get(identity)  # lists may run past; the draft's own example does
 
@@ -173,34 +186,34 @@ def _runs(words: list[dict[str, Any]], ends: Iterable[float | None]) -> Iterator
 # --- shapes ----------------------------------------------------------------------------------------------------
 
 
-def _keyed(body: dict[str, Any], voices: Collection[str]) -> list[Piece]:
+def _keyed(body: dict[str, Any], voices: Collection[str], read: Read) -> list[Piece]:
     """An object: the first of the known members that holds turns."""
     results = body.get("results")
     if isinstance(results, dict):
-        return _deepgram(results, voices)
+        return _deepgram(results, voices, read)
     words = objects(body.get("words"))
     lookup = _word_lookup(words)
     for member in _LISTS:
-        if isinstance(body.get(member), list) and (found := _listed(body[member], lookup)):
-            return _labelled(_with_words(found, words), body.get("speakers"))
+        if isinstance(body.get(member), list) and (found := _listed(body[member], read, lookup)):
+            return _labelled(_with_words(found, words, read), body.get("speakers"))
     if "alternatives" in body:
-        return _deepgram({"channels": [body]}, voices)
-    if ("paragraphs" in body or words) and (found := _alternative(body, None, voices)):
+        return _deepgram({"channels": [body]}, voices, read)
+    if ("paragraphs" in body or words) and (found := _alternative(body, None, voices, read)):
         return found
     whole = first(body, "transcript", "text", "transcription")
     if isinstance(whole, dict):
         whole = whole.get("text")
     if isinstance(whole, list):
-        return _listed(whole)
+        return _listed(whole, read)
     return _text(whole, voices)
 
 
-def _with_words(found: list[Piece], words: list[dict[str, Any]]) -> list[Piece]:
+def _with_words(found: list[Piece], words: list[dict[str, Any]], read: Read) -> list[Piece]:
     """Whisper may list the words beside segments that do not name them: then time says whose they are."""
     if not words or any(piece.words or piece.end is None for piece in found):
         return found
     runs = _runs(words, (piece.end for piece in found))
-    return [replace(piece, words=_words(run)) for piece, run in zip(found, runs, strict=True)]
+    return [replace(piece, words=read(run)) for piece, run in zip(found, runs, strict=True)]
 
 
 def _labelled(found: list[Piece], speakers: Any) -> list[Piece]:
@@ -216,8 +229,8 @@ def _labelled(found: list[Piece], speakers: Any) -> list[Piece]:
     return [replace(p, speaker=labels.get(p.speaker, p.speaker)) if p.speaker is not None else p for p in found]
 
 
-def _deepgram(results: dict[str, Any], voices: Collection[str]) -> list[Piece]:
-    if found := _listed(results["utterances"]) if isinstance(results.get("utterances"), list) else []:
+def _deepgram(results: dict[str, Any], voices: Collection[str], read: Read) -> list[Piece]:
+    if found := _listed(results["utterances"], read) if isinstance(results.get("utterances"), list) else []:
         return found
     channels = objects(results.get("channels"))
     timed: list[tuple[float, Piece]] = []
@@ -225,7 +238,8 @@ def _deepgram(results: dict[str, Any], voices: Collection[str]) -> list[Piece]:
         alternatives = objects(entry.get("alternatives"))
         if alternatives:
             now = 0.0  # a piece without a time follows the one before it
-            for piece in _alternative(alternatives[0], channel(place) if len(channels) > 1 else None, voices):
+            only = channel(place) if len(channels) > 1 else None
+            for piece in _alternative(alternatives[0], only, voices, read):
                 now = now if piece.start is None else piece.start
                 timed.append((now, piece))
     if len(channels) > 1:
@@ -233,7 +247,9 @@ def _deepgram(results: dict[str, Any], voices: Collection[str]) -> list[Piece]:
     return [piece for _, piece in timed]
 
 
-def _alternative(alternative: dict[str, Any], number_of: int | None, voices: Collection[str]) -> list[Piece]:
+def _alternative(
+    alternative: dict[str, Any], number_of: int | None, voices: Collection[str], read: Read
+) -> list[Piece]:
     """One channel's best hypothesis: by paragraphs, else by changes of the speaker, else as plain text."""
     words = objects(alternative.get("words"))
     paragraphs = alternative.get("paragraphs")
@@ -241,12 +257,11 @@ def _alternative(alternative: dict[str, Any], number_of: int | None, voices: Col
     found: list[Piece] = []
     for paragraph, run in zip(listed, _runs(words, (number(p.get("end")) for p in listed)), strict=True):
         sentences = " ".join(text_of(sentence.get("text")) for sentence in objects(paragraph.get("sentences")))
-        if (piece := _turn({**paragraph, "text": sentences or paragraph.get("text")}, _words(run))) is not None:
+        if (piece := _turn({**paragraph, "text": sentences or paragraph.get("text")}, run, read)) is not None:
             found.append(piece)
     if not found:
         for speaker, spoken in groupby(words, key=lambda word: name(word.get("speaker"))):
-            said = _words(spoken)
-            if said and (piece := _turn({"speaker": speaker}, said)):
+            if (piece := _turn({"speaker": speaker}, list(spoken), read)) is not None:
                 found.append(piece)
     whole = _text(first(alternative, "transcript", "text"), voices)
     if not found:

@@ -53,9 +53,9 @@ def _segment(number: int, turn: Turn, text: str) -> dict[str, Any]:
 
 def translated_turns(vcon: Vcon | Mapping[str, Any], language: str) -> list[Turn]:
     """The turn table with every turn in ``language`` that was translated into it; the others as they were said. Times,
-    parties and places are those of ``turns(vcon)``; a translated turn has no words and no confidence."""
+    parties and places are those of ``turns(vcon)``; no turn has words, and a translated one no confidence."""
     data = vcon.data if isinstance(vcon, Vcon) else vcon
-    table = turns(data)
+    table = turns(data, words=False)
     said: dict[tuple[Any, Any, Any], str] = {}
     for entry in array(data, "analysis"):
         body = _body(entry)

@@ -63,9 +63,10 @@ class _Said:
     vendor: str | None = None
 
 
-def turns(vcon: Vcon | Mapping[str, Any]) -> list[Turn]:
+def turns(vcon: Vcon | Mapping[str, Any], *, words: bool = True) -> list[Turn]:
     """Every turn of the conversation in time order. Where several transcripts cover one dialog the richest is
-    taken, the latest among equals; a text dialog's own body goes before any transcript of it."""
+    taken, the latest among equals; a text dialog's own body goes before any transcript of it. Without ``words`` the
+    turns are the same but have none, which is several times as quick."""
     data = vcon.data if isinstance(vcon, Vcon) else vcon
     dialogs, parties = array(data, "dialog"), array(data, "parties")
     names = _speaker_names(parties)
@@ -73,7 +74,7 @@ def turns(vcon: Vcon | Mapping[str, Any]) -> list[Turn]:
     said = [
         _Said(index, [Piece(text=text, party=_author(dialogs[index]), start=0.0)]) for index, text in messages.items()
     ]
-    said += _chosen(data, len(dialogs), names, covered=set(messages))
+    said += _chosen(data, len(dialogs), names, covered=set(messages), words=words)
 
     begins = beginnings(dialogs)
     rows: list[tuple[float, int, Turn]] = []
@@ -96,7 +97,7 @@ def turns(vcon: Vcon | Mapping[str, Any]) -> list[Turn]:
                 end=end,
                 text=piece.text,
                 confidence=piece.confidence,
-                words=piece.words,
+                words=piece.words if words else (),
                 vendor=entry.vendor,
             )
             rows.append((begin + now, len(dialogs) if dialog is None else dialog, turn))
@@ -110,7 +111,7 @@ def transcript_text(vcon: Vcon | Mapping[str, Any]) -> str:
     data = vcon.data if isinstance(vcon, Vcon) else vcon
     dialogs = array(data, "dialog")
     if next(_transcripts(data, len(dialogs)), None) is not None:
-        return "\n".join(turn.text for turn in turns(data))
+        return "\n".join(turn.text for turn in turns(data, words=False))
     # A chat needs no turn table: its messages in time order are its text. Each vCon that comes in is asked for it.
     said: list[tuple[float, str]] = []
     latest, known, in_order = 0.0, None, True  # as in `beginnings`; messages often have the start of the one before
@@ -195,12 +196,14 @@ def _body(entry: Mapping[str, Any]) -> Any:
     return body
 
 
-def _chosen(data: Mapping[str, Any], count: int, names: Mapping[str, int | None], covered: set[int]) -> list[_Said]:
+def _chosen(
+    data: Mapping[str, Any], count: int, names: Mapping[str, int | None], covered: set[int], *, words: bool
+) -> list[_Said]:
     """One transcript per dialog. One that names no dialog is that of the only dialog, or of the whole
     conversation if no other was found."""
     found = []
     for place, (dialogs, entry) in enumerate(_transcripts(data, count)):
-        body = pieces(_body(entry), names)
+        body = pieces(_body(entry), names, words=words)
         if body:
             vendor = entry.get("vendor")
             said = _Said(None, body, vendor if isinstance(vendor, str) and vendor else None)
