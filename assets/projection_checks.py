@@ -30,7 +30,7 @@ def check_specs(projection: Projection, key: dg.AssetKey, destination: type[Dest
     if destination.faults is not Destination.faults:
         told += [
             (_UNIQUE, True, f"No two rows have the same key ({', '.join(projection.key)})."),
-            (_REQUIRED, True, f"Nothing is empty that must not be ({', '.join(_required(projection))})."),
+            (_REQUIRED, True, f"Nothing is empty that must not be ({', '.join(projection.never_empty)})."),
         ]
     return [
         dg.AssetCheckSpec(name, asset=key, description=description, blocking=blocking)
@@ -71,17 +71,13 @@ def check_results(
         faults = [group.faults for group in groups if group.faults is not None]
         twice = sum(each.duplicates for each in faults)
         yield result(_UNIQUE, {"keys_there_twice": twice}, passed=not twice, severity=error)
-        empty = {name: sum(each.empty.get(name, 0) for each in faults) for name in _required(projection)}
+        empty = {name: sum(each.empty.get(name, 0) for each in faults) for name in projection.never_empty}
         yield result(
             _REQUIRED,
             {f"empty {name}": count for name, count in empty.items() if count},
             passed=not any(empty.values()),
             severity=error,
         )
-
-
-def _required(projection: Projection) -> list[str]:
-    return [column.name for column in projection.columns if column.required or column.name in projection.key]
 
 
 def _named(what: str, names: Sequence[str]) -> dict[str, int | str]:

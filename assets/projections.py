@@ -150,7 +150,7 @@ def _static_metadata(
             column.name,
             column.type,
             description=column.description or None,
-            constraints=dg.TableColumnConstraints(nullable=not (column.required or column.name in projection.key)),
+            constraints=dg.TableColumnConstraints(nullable=column.name not in projection.never_empty),
             tags={"pii": "true"} if column.pii else {},
         )
         for column in projection.columns

@@ -83,6 +83,22 @@ class Faults:
     duplicates: int = 0
     empty: Mapping[str, int] = field(default_factory=dict)
 
+    @classmethod
+    def among(cls, projection: Projection, rows: Iterable[Sequence[Any]]) -> Self:
+        """What is wrong with these rows: for a kind that reads them and cannot let others count. A row is what stands
+        in the columns of ``projection.never_empty``, None for nothing."""
+        names = projection.never_empty
+        places = [names.index(name) for name in projection.key]
+        keys: set[tuple[str, ...]] = set()
+        empty = dict.fromkeys(names, 0)
+        number = 0
+        for row in rows:
+            number += 1
+            keys.add(tuple([str(row[place]) for place in places]))
+            for name, value in zip(names, row, strict=True):
+                empty[name] += value is None
+        return cls(number - len(keys), {name: rows for name, rows in empty.items() if rows})
+
 
 class Session(ABC):
     """Changes of one projection at one destination on some days. A context manager: what was written and deleted

@@ -265,6 +265,11 @@ class Projection(Strict):
         """The column that holds the conversation's uuid."""
         return next(column.name for column in self.columns if column.source == "uuid")
 
+    @property
+    def never_empty(self) -> list[str]:
+        """The columns in which something must stand: the key's, and those that are ``required``."""
+        return [column.name for column in self.columns if column.required or column.name in self.key]
+
     def options_for(self, kind: str) -> Mapping[str, Any]:
         """The options of the destination of this kind. Raises :class:`ProjectionError` when there is none."""
         for ref in self.destinations:

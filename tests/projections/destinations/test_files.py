@@ -16,7 +16,7 @@ from redis import Redis
 from tests.projections.examples import projection
 from tests.projections.postgres_rows import DAY, UUID, digest, row
 from vcon_platform.projections.catalogue import parse_projection
-from vcon_platform.projections.destination import Connections, Destination
+from vcon_platform.projections.destination import Connections, Destination, Faults
 from vcon_platform.projections.destinations.duckdb import DuckDbDestination
 from vcon_platform.projections.destinations.files.csv import CsvDestination
 from vcon_platform.projections.destinations.files.folder import Folder
@@ -93,6 +93,17 @@ def test_a_folder_that_another_holds_is_unavailable_for_a_while(
     with folder.changing(), pytest.raises(DestinationUnavailable, match=r"another landing has held projections/ndjson"):
         put(destination, declared, row("a", value="x"))
     put(destination, declared, row("a", value="x"))
+
+
+def test_an_empty_text_in_a_csv_is_not_taken_for_nothing(connections: Connections, tmp_path: Path) -> None:
+    value = {"name": "value", "type": "text", "from": "subject", "required": True}
+    declared = projection(columns=[UUID, value], destinations=[{"csv": {}}])
+    destination = CsvDestination.connect(declared, connections)
+    put(destination, declared, row("a", value=""), row("b", value='a ",, b'))
+    assert destination.faults(declared, [DAY]) == Faults()
+    file = file_of(tmp_path, "csv", "rows.csv")
+    file.write_text(file.read_text().replace('""', "", 1))
+    assert destination.faults(declared, [DAY]) == Faults(empty={"value": 1})
 
 
 @pytest.mark.parametrize(

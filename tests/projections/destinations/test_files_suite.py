@@ -18,9 +18,20 @@ from obstore.store import LocalStore
 from redis import Redis
 
 from tests.fakes.s3 import FakeS3, fake_s3
-from tests.projections.destination_suite import SECRET, DestinationSuite, Stored, suite_projection
+from tests.projections.destination_suite import (
+    DAYS,
+    SECRET,
+    A,
+    B,
+    Declared,
+    DestinationSuite,
+    Stored,
+    a_set,
+    row,
+    suite_projection,
+)
 from tests.support import free_port
-from vcon_platform.projections.destination import Connections, Destination
+from vcon_platform.projections.destination import Connections, Destination, Faults
 from vcon_platform.projections.destinations.duckdb import DuckDbDestination
 from vcon_platform.projections.destinations.files.base import FilesDestination
 from vcon_platform.projections.destinations.files.csv import CsvDestination
@@ -96,7 +107,23 @@ class FilesSuite(DestinationSuite):
         raise NotImplementedError
 
 
-class TestParquet(FilesSuite):
+class DailyFilesSuite(FilesSuite):
+    """A kind that has a file per day."""
+
+    def test_what_people_doubled_or_emptied_is_told(
+        self, destination: Destination, projection: Projection, folder: Path
+    ) -> None:
+        sets = [a_set(projection, A, DAYS[0], row(0, note=""), row(1)), a_set(projection, B, DAYS[1])]
+        Declared(projection, sets).land(destination)
+        assert destination.faults(projection, DAYS) == Faults()
+        [path] = folder.glob(f"day={DAYS[0]}/*")
+        first, second = self.rows_in(path.read_bytes())
+        self.put_back(path, [first, first, second | {"position": None}])
+        assert destination.faults(projection, DAYS) == Faults(duplicates=1, empty={"position": 1})
+        assert destination.faults(projection, DAYS[1:]) == Faults()
+
+
+class TestParquet(DailyFilesSuite):
     made = ParquetDestination
 
     def rows_in(self, data: bytes) -> list[dict[str, Any]]:
@@ -112,7 +139,7 @@ class TestParquet(FilesSuite):
         pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(path)), path)
 
 
-class TestCsv(FilesSuite):
+class TestCsv(DailyFilesSuite):
     made = CsvDestination
 
     def kept_text(self, text: str) -> str:
@@ -145,7 +172,7 @@ class TestCompressedCsvVerbatim(TestCsv):
         path.write_bytes(gzip.compress(path.read_bytes()))
 
 
-class TestNdjson(FilesSuite):
+class TestNdjson(DailyFilesSuite):
     made = NdjsonDestination
 
     def rows_in(self, data: bytes) -> list[dict[str, Any]]:
@@ -195,7 +222,7 @@ class TestNdjsonOnS3(TestNdjson):
         return read
 
     @pytest.fixture
-    def lose_one_row(self) -> Callable[[str], None]:
+    def folder(self) -> Path:
         pytest.skip("as in a folder")
 
     @pytest.fixture
@@ -245,6 +272,22 @@ class TestDuckDb(DestinationSuite):
                 connection.execute("DELETE FROM suite WHERE uuid = ? AND position = 0", [uuid])
 
         return lose
+
+    def test_what_people_doubled_or_emptied_is_told(
+        self, destination: DuckDbDestination, projection: Projection, file: Path
+    ) -> None:
+        import duckdb
+
+        assert destination.faults(projection, DAYS) == Faults()
+        Declared(projection, [a_set(projection, A, DAYS[0], row(0), row(1)), a_set(projection, B, DAYS[1])]).land(
+            destination
+        )
+        assert destination.faults(projection, DAYS) == Faults()
+        with duckdb.connect(str(file)) as connection:
+            connection.execute("INSERT INTO suite SELECT * FROM suite WHERE position = 1")
+            connection.execute("UPDATE suite SET position = NULL WHERE uuid = ? AND position = 0", [A])
+        assert destination.faults(projection, DAYS) == Faults(duplicates=1, empty={"position": 1})
+        assert destination.faults(projection, DAYS[1:]) == Faults()
 
     @pytest.fixture
     def unreachable(self, file: Path, destination: DuckDbDestination, projection: Projection) -> Iterator[Destination]:

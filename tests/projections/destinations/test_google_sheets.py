@@ -233,7 +233,9 @@ def test_a_new_column_comes_before_peoples_own(
         line.append(mine)
     columns = [*projection.model_dump(by_alias=True)["columns"], {"name": "who", "type": "text", "from": "subject"}]
     wider = Projection.model_validate(projection.model_dump(by_alias=True) | {"columns": columns})
+    assert [step.statement for step in connected.plan(wider)] == ["a new column who in worksheet 'Calls'"]
     Declared(wider, [a_set(wider, A, DAYS[0], row() | {"who": "Ada"})]).land(connected)
+    assert connected.plan(wider) == []
     assert sheets.sheet(TAB).cells[0][-3:] == ["at", "who", "mine"]
     assert sheets.sheet(TAB).cells[1][-2:] == ["Ada", 1]
 
@@ -266,6 +268,7 @@ def test_a_column_that_is_no_longer_declared_is_refused_and_may_become_ones_own(
     less = Projection.model_validate(projection.model_dump(by_alias=True) | {"columns": columns})
     with pytest.raises(SchemaConflict, match=r"note .* is no longer declared"):
         connected.ensure(less)
+    assert "is no longer declared" in connected.plan(less)[0].refused
     sheets.sheet(TAB).cells[0][6] = "my notes"
     connected.ensure(less)
     Declared(less, [a_set(less, A, DAYS[0])]).land(connected)
@@ -276,6 +279,9 @@ def test_an_empty_worksheet_is_taken_over_and_one_with_content_is_not(
     connected: GoogleSheetsDestination, sheets: Sheets
 ) -> None:
     there = declared(worksheet="Sheet1")
+    assert connected.plan(there)[0].statement.startswith("the empty worksheet 'Sheet1', with the columns uuid, ")
+    assert connected.plan(declared())[0].statement.startswith("a new worksheet 'Calls'")
+    assert [(each.title, each.cells[0][0]) for each in sheets.sheets] == [("Sheet1", None)]
     Declared(there, [a_set(there, A, DAYS[0])]).land(connected)
     assert [line["uuid"] for line in shown(sheets, "Sheet1")] == [A]
     sheets.__init__()  # type: ignore[misc]
@@ -312,6 +318,16 @@ def test_what_people_doubled_or_emptied_is_told(
     assert connected.faults(projection, DAYS) == Faults(duplicates=1, empty={"position": 1})
     assert connected.faults(projection, [DAYS[0]]) == Faults(duplicates=1)
     assert connected.faults(projection, [DAYS[2]]) == Faults()
+
+
+def test_an_empty_text_that_is_required_is_not_told_as_missing(
+    connected: GoogleSheetsDestination, projection: Projection
+) -> None:
+    given = projection.model_dump(by_alias=True)
+    given["columns"][2]["required"] = True
+    needed = Projection.model_validate(given)
+    Declared(needed, [a_set(needed, A, DAYS[0], row(note=""))]).land(connected)
+    assert connected.faults(needed, DAYS) == Faults()
 
 
 # Size.

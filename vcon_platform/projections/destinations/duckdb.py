@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vcon_platform.projections.column import Identifier, identifier
-from vcon_platform.projections.destination import Connections, Destination, Session, Written
+from vcon_platform.projections.destination import Connections, Destination, Faults, Session, Written
 from vcon_platform.projections.destinations.arrow_tables import arrow, arrow_table, arrow_value, python_rows
 from vcon_platform.projections.destinations.files.base import now
 from vcon_platform.projections.errors import DestinationError, DestinationUnavailable, SchemaConflict
@@ -132,6 +132,17 @@ class DuckDbDestination(Destination):
     def count(self, projection: Projection, days: Sequence[str] | None = None) -> dict[str, int]:
         query = f"SELECT _day::VARCHAR, count(*) FROM {_table(projection)} WHERE ? OR _day IN (SELECT unnest(?::DATE[])) GROUP BY 1"  # noqa: S608, E501
         return dict(self._asked(projection, query, [days is None, list(days or ())]))
+
+    def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
+        required = projection.never_empty
+        empty = ", ".join(f"count(*) FILTER (WHERE {_quoted(name)} IS NULL)" for name in required)
+        query = (
+            f"SELECT count(*) - count(DISTINCT row({', '.join(map(_quoted, projection.key))})), {empty} "  # noqa: S608
+            f"FROM {_table(projection)} WHERE _day IN (SELECT unnest(?::DATE[]))"
+        )
+        for duplicates, *counts in self._asked(projection, query, [list(days)]):
+            return Faults(duplicates, {name: count for name, count in zip(required, counts, strict=True) if count})
+        return Faults()
 
     def read(self, projection: Projection, first: str, last: str) -> Iterator[list[tuple[Any, ...]]]:
         if not self._file.exists():

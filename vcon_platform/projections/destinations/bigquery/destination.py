@@ -141,7 +141,7 @@ class BigQueryDestination(Destination):
         return {day.isoformat(): number for day, number in rows if isinstance(day, date)}
 
     def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
-        required = [each.name for each in projection.columns if each.required or each.name in projection.key]
+        required = projection.never_empty
         key = ", ".join(f"`{name}`" for name in projection.key)
         empty = ", ".join(f"COUNTIF(`{name}` IS NULL)" for name in required)
         statement = (

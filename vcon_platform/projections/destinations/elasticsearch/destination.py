@@ -159,11 +159,8 @@ class ElasticsearchDestination(Destination):
         """A key is never there twice: it is the documents' ids. A ``jsonb`` is not indexed: nobody can count it."""
         if not self._api.refresh(projection.name, self.target(projection)):
             return Faults()
-        required = [
-            column.name
-            for column in projection.columns
-            if (column.required or column.name in projection.key) and column.type != "jsonb"
-        ]
+        unseen = {column.name for column in projection.columns if column.type == "jsonb"}
+        required = [name for name in projection.never_empty if name not in unseen]
         body = {
             "size": 0,
             "query": {"bool": {"filter": _on(days)}},

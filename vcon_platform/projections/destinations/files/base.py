@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel
 
-from vcon_platform.projections.destination import Connections, Destination, Session, Written
+from vcon_platform.projections.destination import Connections, Destination, Faults, Session, Written
 from vcon_platform.projections.destinations.files.folder import Folder, found_on
 from vcon_platform.projections.destinations.files.folder_index import FolderIndex, Stand
 from vcon_platform.projections.destinations.files.options import FolderOptions
@@ -163,6 +163,24 @@ class FilesDestination(Destination):
             data = folder.read(path)
             if data is not None:
                 yield data
+
+
+class DailyFilesDestination(FilesDestination):
+    """Rows in a file per day, which is few enough files to look into all of a landing's again."""
+
+    @classmethod
+    @abstractmethod
+    def values_in(cls, projection: Projection, data: bytes, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        """What stands in these columns of a file, row by row; None for nothing."""
+
+    def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
+        folder = self._folder(projection)
+        folder.refresh(list(days))
+        files = map(folder.read, sorted({each.path for each in folder.index.on(days)}))
+        names = projection.never_empty
+        return Faults.among(
+            projection, (row for data in files if data for row in self.values_in(projection, data, names))
+        )
 
 
 def _whole(stands: Sequence[Stand]) -> str:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, ClassVar, Literal
 
@@ -20,13 +21,15 @@ import orjson
 from pydantic import BaseModel, Field
 
 from vcon_platform.projections.destinations.files import lines
-from vcon_platform.projections.destinations.files.base import FilesDestination, Row, now, told
+from vcon_platform.projections.destinations.files.base import DailyFilesDestination, Row, now, told
 from vcon_platform.projections.destinations.files.lines import LinesOptions
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.values import ColumnType, fit, python_value
 
 _TRIGGERS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _WORDS = ("text", "jsonb")
+_CELL = re.compile(r'(?:^|,)("(?:[^"]|"")*"|[^,\r\n]*)')
+"""A cell as it stands in a record, with its quotes."""
 
 
 class CsvOptions(LinesOptions):
@@ -39,7 +42,7 @@ class CsvOptions(LinesOptions):
     )
 
 
-class CsvDestination(FilesDestination):
+class CsvDestination(DailyFilesDestination):
     """Rows in ``day=2026-03-02/rows.csv``."""
 
     kind: ClassVar[str] = "csv"
@@ -60,6 +63,22 @@ class CsvDestination(FilesDestination):
         header = next(records)
         places = (header.index(projection.uuid_column), header.index("_row_hash"))
         return told((record[places[0]], record[places[1]]) for record in records)
+
+    @classmethod
+    def values_in(cls, projection: Projection, data: bytes, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        raw = list(_records(lines.unpacked(projection, cls.kind, data)))
+        parsed = csv.reader(raw)
+        header = next(parsed)
+        places = [header.index(name) if name in header else len(header) for name in names]
+        for record, cells in zip(raw[1:], parsed, strict=True):
+            values: list[str | None] = [cells[place] if place < len(cells) else None for place in places]
+            if "" in values:  # the reader does not tell an empty text from nothing
+                written = _CELL.findall(record)
+                values = [
+                    value if written[place : place + 1] != [""] else None
+                    for value, place in zip(values, places, strict=True)
+                ]
+            yield values
 
     @classmethod
     def made(cls, projection: Projection, before: bytes | None, drop: Collection[str], rows: Sequence[Row]) -> bytes:

@@ -5,7 +5,8 @@ Belongs here: reading and making such a file. Not here: folders and sessions (``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -14,13 +15,13 @@ import orjson
 from pydantic import BaseModel
 
 from vcon_platform.projections.destinations.files import lines
-from vcon_platform.projections.destinations.files.base import FilesDestination, Row, now, told
+from vcon_platform.projections.destinations.files.base import DailyFilesDestination, Row, now, told
 from vcon_platform.projections.destinations.files.lines import LinesOptions
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.values import ColumnType, python_value
 
 
-class NdjsonDestination(FilesDestination):
+class NdjsonDestination(DailyFilesDestination):
     """Rows in ``day=2026-03-02/rows.ndjson``."""
 
     kind: ClassVar[str] = "ndjson"
@@ -39,6 +40,12 @@ class NdjsonDestination(FilesDestination):
     def sets_in(cls, projection: Projection, data: bytes) -> Mapping[str, tuple[str, int]]:
         objects = map(orjson.loads, _records(lines.unpacked(projection, cls.kind, data)))
         return told((each[projection.uuid_column], each["_row_hash"]) for each in objects)
+
+    @classmethod
+    def values_in(cls, projection: Projection, data: bytes, names: Sequence[str]) -> Iterable[Sequence[Any]]:
+        for record in _records(lines.unpacked(projection, cls.kind, data)):
+            found = json.loads(record, parse_float=Decimal)  # a key may be a number with more digits than a float's
+            yield [found.get(name) for name in names]
 
     @classmethod
     def made(cls, projection: Projection, before: bytes | None, drop: Collection[str], rows: Sequence[Row]) -> bytes:

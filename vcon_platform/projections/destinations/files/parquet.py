@@ -7,7 +7,7 @@ Belongs here: reading and making such a file. Not here: folders and sessions (``
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from vcon_platform.projections.destination import Connections
@@ -18,7 +18,7 @@ from vcon_platform.projections.destinations.arrow_tables import (
     arrow_value,
     python_rows,
 )
-from vcon_platform.projections.destinations.files.base import FilesDestination, Row, now, told
+from vcon_platform.projections.destinations.files.base import DailyFilesDestination, Row, now, told
 from vcon_platform.projections.errors import SchemaConflict
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.values import ColumnType
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class ParquetDestination(FilesDestination):
+class ParquetDestination(DailyFilesDestination):
     """Rows in ``day=2026-03-02/rows.parquet``."""
 
     kind: ClassVar[str] = "parquet"
@@ -66,6 +66,16 @@ class ParquetDestination(FilesDestination):
         out = io.BytesIO()
         pq.write_table(table, out, compression="zstd")
         return out.getvalue()
+
+    @classmethod
+    def values_in(cls, projection: Projection, data: bytes, names: Sequence[str]) -> Iterable[Sequence[Any]]:  # noqa: ARG003
+        import pyarrow.parquet as pq
+
+        file = pq.ParquetFile(io.BytesIO(data))
+        there = [name for name in names if name in file.schema_arrow.names]
+        table = file.read(columns=there)
+        nothing = [None] * table.num_rows
+        return zip(*(table.column(name).to_pylist() if name in there else nothing for name in names), strict=True)
 
     def read(self, projection: Projection, first: str, last: str) -> Iterator[list[tuple[Any, ...]]]:
         import pyarrow.parquet as pq

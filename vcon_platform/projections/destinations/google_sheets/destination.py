@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from vcon_platform.projections.destination import Connections, Destination, Faults, Session
+from vcon_platform.projections.destination import Connections, Destination, Faults, Session, Step
 from vcon_platform.projections.destinations.google_credentials import google_credentials
 from vcon_platform.projections.destinations.google_sheets.api import SheetsApi
 from vcon_platform.projections.destinations.google_sheets.cells import LongText
@@ -128,6 +128,9 @@ class GoogleSheetsDestination(Destination):
     def ensure(self, projection: Projection) -> None:
         self._book(projection).ensure()
 
+    def plan(self, projection: Projection) -> list[Step]:
+        return self._book(projection).plan()
+
     def held(self, projection: Projection, days: Sequence[str]) -> dict[str, str]:
         return standing(self._read(projection).tabs, set(days))
 
@@ -159,7 +162,9 @@ class GoogleSheetsDestination(Destination):
         return found
 
     def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
-        required = [each.name for each in projection.columns if each.required or each.name in projection.key]
+        """An empty text is an empty cell, so emptied texts are not told, but for the uuid."""
+        texts = {column.name for column in projection.columns if column.type == "text"} - {projection.uuid_column}
+        required = [name for name in projection.never_empty if name not in texts]
         book = self._read(projection)
         seen: set[str] = set()
         duplicates = 0

@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 
+from vcon_platform.projections.destination import Step
 from vcon_platform.projections.destinations.google_sheets.api import SheetsApi, TabsChanged, spreadsheet_full
 from vcon_platform.projections.destinations.google_sheets.cells import DATE_FORMAT, TIME_FORMAT
 from vcon_platform.projections.destinations.google_sheets.grid import (
@@ -39,7 +40,7 @@ from vcon_platform.projections.destinations.google_sheets.grid import (
     header_cells,
     letters,
 )
-from vcon_platform.projections.errors import DestinationError, SchemaConflict
+from vcon_platform.projections.errors import DestinationError, DestinationUnavailable, SchemaConflict
 from vcon_platform.projections.model import Projection
 
 MARK = "vcon-platform"
@@ -101,6 +102,29 @@ class Book:
             changes += self._first()
         if changes:
             self.api.change(changes)
+
+    def plan(self) -> list[Step]:
+        """What :meth:`ensure` would do, and what it refuses to. Changes nothing."""
+        steps: list[Step] = []
+        title = self._title
+        try:
+            self.look()
+            for tab in self.tabs:
+                title, known = tab.title, tab.declared
+                self._new_columns(tab)
+                new = (name for name in tab.declared if name not in known)
+                steps += (Step(f"a new column {name} in worksheet {title!r}") for name in new)
+            if not self.tabs:
+                there = "the empty" if title in self._titles else "a new"
+                self._first()
+                steps.append(Step(f"{there} worksheet {title!r}, with the columns {', '.join(self.tabs[0].declared)}"))
+        except DestinationUnavailable:
+            raise
+        except DestinationError as refused:  # a conflict, or no room
+            steps.append(Step(f"worksheet {title!r}", refused=str(refused)))
+        finally:
+            self.tabs = []  # nothing of it came about
+        return steps
 
     def read(self) -> None:
         """See which rows there are. One call for :data:`PAGE` rows; worksheets that changed are looked at again."""

@@ -189,7 +189,7 @@ class MongoDestination(Destination):
 
     def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
         """A key is never there twice: it is the documents' ``_id``."""
-        required = [column.name for column in projection.columns if column.required or column.name in projection.key]
+        required = projection.never_empty
         empty = {
             name: {"$sum": {"$cond": [{"$in": [{"$type": f"${name}"}, ["missing", "null"]]}, 1, 0]}}
             for name in required

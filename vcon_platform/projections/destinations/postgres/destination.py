@@ -142,7 +142,7 @@ class PostgresDestination(Destination):
             return {}
 
     def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
-        required = [each.name for each in projection.columns if each.required or each.name in projection.key]
+        required = projection.never_empty
         query = sql.SQL(
             'SELECT count(*) - count(DISTINCT ({key})), {empty} FROM {table} WHERE "_day" = ANY(%s::date[])'
         )
