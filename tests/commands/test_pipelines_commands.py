@@ -64,6 +64,26 @@ def test_validate_sees_what_two_files_mean_to_each_other(run: Run, folder: Path)
     assert (done.exit_code, "a → b → a" in json.loads(done.stdout)[0]["faults"][0]["message"]) == (1, True)
 
 
+def test_validate_names_a_projection_that_nobody_declares(run: Run, folder: Path) -> None:
+    (folder / "projections").mkdir(exist_ok=True)
+    columns = "columns: [{name: uuid, type: text, from: uuid}]\ndestinations: [postgres: {table: calls}]"
+    (folder / "projections" / "calls.yaml").write_text(f"name: calls\npipelines: [a]\n{columns}")
+    step = "processors: [{{processor_name: projection, processor_options: {{projection: {}}}}}]"
+    (folder / "projections" / "broken.yaml").write_text("name: broken")
+    (folder / "a.yaml").write_text(step.format("call"))
+    (folder / "b.yaml").write_text(step.format("calls"))
+    done = run("pipelines", "validate", "--json")
+    wrong, right = json.loads(done.stdout)
+    assert wrong["faults"] == [
+        {
+            "pointer": "/processors/0/processor_options/projection",
+            "message": "no such projection (did you mean 'calls'?); there are calls; "
+            "not to be used as they are: broken.yaml",
+        }
+    ]
+    assert right["faults"] == []
+
+
 def test_put_stores_a_version_and_says_that_dagster_is_down(run: Run, folder: Path, written: Path) -> None:
     done = run("pipelines", "put", written, "--by", "ada")
     assert done.exit_code == 0

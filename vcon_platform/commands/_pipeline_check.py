@@ -123,13 +123,18 @@ def parsed(path: Path) -> Any:
 
 
 def _wire(results: list[dict[str, Any]], found: dict[str, Definition]) -> None:
-    """Add what is wrong between definitions."""
-    from vcon_platform.pipelines.wiring import wiring
+    """Add what is wrong between definitions, and with projections that they name."""
+    from vcon_platform.pipelines.wiring import undeclared, wiring
+    from vcon_platform.projections.catalogue import load_projections
+    from vcon_platform.settings import load_settings
 
+    projections = load_projections(load_settings().pipelines_dir / "projections")
     for result in results:
         if result["version"] is not None:
-            told = wiring(found[Path(result["file"]).stem], found)
-            result["faults"], result["warnings"] = places(told.faults), places(told.warnings)
+            definition = found[Path(result["file"]).stem]
+            told = wiring(definition, found)
+            result["faults"] = places([*told.faults, *undeclared(definition, projections)])
+            result["warnings"] = places(told.warnings)
 
 
 def places(faults: Iterable[DefinitionFault]) -> list[dict[str, str]]:

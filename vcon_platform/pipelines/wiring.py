@@ -1,4 +1,5 @@
-"""What several definitions mean to each other: feeds and queues that would make a job run twice, or for ever.
+"""What several definitions mean to each other: feeds and queues that would make a job run twice, or for ever, and
+projections that are not there.
 
 Belongs here: faults that no definition shows by itself. They are refused where somebody writes a definition. Found
 when definitions are loaded (two files, each good), they take no pipeline down: a feed that cannot be is left out and
@@ -11,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from vcon_platform.pipelines.definition import Definition
-from vcon_platform.pipelines.faults import DefinitionFault, pointer
+from vcon_platform.pipelines.faults import DefinitionFault, pointer, unknown
+from vcon_platform.processors.projection import ProjectionOptions
+from vcon_platform.projections.catalogue import ProjectionCatalogue
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,17 @@ def wiring(definition: Definition, others: Mapping[str, Definition]) -> Wiring:
             )
         )
     return Wiring(tuple(faults), tuple(_nowhere(definition, rest)))
+
+
+def undeclared(definition: Definition, declared: ProjectionCatalogue) -> Iterator[DefinitionFault]:
+    """The steps that write rows of a projection which nobody declares: every conversation would fail there."""
+    broken = f"; not to be used as they are: {', '.join(declared.broken)}" if declared.broken else ""
+    for index, step in enumerate(definition.steps):
+        if isinstance(step.options, ProjectionOptions) and step.options.projection not in declared:
+            yield DefinitionFault(
+                pointer("processors", index, "processor_options", "projection"),
+                unknown(step.options.projection, sorted(declared) or ["none"], "projection") + broken,
+            )
 
 
 def without_bad_feeds(definitions: Mapping[str, Definition]) -> tuple[dict[str, Definition], dict[str, list[str]]]:
