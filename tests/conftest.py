@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,44 @@ def _execute(server: PostgresServer, statement: str) -> None:
         connection.close()
 
 
+@dataclass
+class _Database:
+    """The database that the next test gets. To make one costs 150 ms of CPU, and most tests never ask for anything in
+    it: one that nobody was connected to is given to the next test as well."""
+
+    server: PostgresServer
+    name: str = ""
+
+    def ready(self) -> str:
+        """Address of a database with the schemas ``dagster`` and ``ledger`` that no test was connected to."""
+        if not self.name:
+            self.name = f"test_{next(_numbers)}"
+            _execute(self.server, f"CREATE DATABASE {self.name} TEMPLATE {_TEMPLATE} STRATEGY file_copy")
+        return self.server.url(self.name)
+
+    def drop_if_used(self) -> None:
+        """Drop it if somebody is connected to it or was (a session is counted before its connection is gone)."""
+        connection = psycopg2.connect(libpq_url(self.server.url()))
+        connection.autocommit = True
+        try:
+            cursor = connection.cursor()
+            cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s LIMIT 1", (self.name,))
+            used = cursor.fetchone() is not None
+            if not used:  # in this order: who leaves in between is in the count
+                cursor.execute("SELECT sessions FROM pg_stat_database WHERE datname = %s", (self.name,))
+                used = cursor.fetchone() != (0,)
+            if used:
+                cursor.execute(f"DROP DATABASE {self.name} WITH (FORCE)")
+                self.name = ""
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="session")
+def _database(postgres_server: PostgresServer) -> _Database:
+    return _Database(postgres_server)
+
+
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
     """Address of an empty Redis."""
@@ -108,12 +148,10 @@ def redis_client(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+def postgres_url(_database: _Database) -> Iterator[str]:
     """Address of a fresh database with the schemas ``dagster`` and ``ledger``."""
-    name = f"test_{next(_numbers)}"
-    _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-    yield postgres_server.url(name)
-    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    yield _database.ready()
+    _database.drop_if_used()
 
 
 @pytest.fixture
@@ -151,6 +189,18 @@ def deployed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("POSTGRES_URL", settings.postgres_url())
     monkeypatch.setenv("VCON_DATA_DIR", str(settings.data_dir))
     return settings
+
+
+def pytest_configure() -> None:
+    """Nothing that is imported and collected becomes garbage: to look for some takes a tenth of the time."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """The nine thousand tests and all modules stay until the end; nobody has to look through them again and again."""
+    gc.enable()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 _LONGEST = ("tests/e2e/test_6", "tests/e2e", "tests/services")
