@@ -78,7 +78,7 @@ def test_two_projections_never_fill_one_table(tmp_path: Path) -> None:
         ("{postgres: {table: 't; DROP TABLE x'}}", "/destinations/0/postgres/table"),
         ("{postgres: {table: t, schema: ledger}}", "not for projections"),
         ("{postgres: {table: t, schema: pg_catalog}}", "not for projections"),
-        ("{postgres: {table: t, scheme: x}}", "/destinations/0/postgres/scheme"),
+        ("{postgres: {table: t, scheme: x}}", "postgres/scheme is not a member here; did you mean 'schema'?"),
     ],
 )
 def test_a_destination_checks_its_own_options(destination: str, message: str) -> None:

@@ -25,7 +25,7 @@ def column(**members: Any) -> dict[str, Any]:
 def problems_of(**members: Any) -> str:
     with pytest.raises(ValidationError) as error:
         projection(**members)
-    return "; ".join(problems(error.value))
+    return "; ".join(problems(error.value, Projection))
 
 
 def test_the_key_is_the_uuid_unless_said_otherwise() -> None:
@@ -83,6 +83,13 @@ def test_a_fault_is_named_with_its_place_and_the_cure(members: dict[str, Any], p
     found = problems_of(**members)
     assert found.startswith(place)
     assert hint in found
+
+
+def test_what_is_missing_is_told_with_what_it_may_be() -> None:
+    given = projection().model_dump(by_alias=True, exclude={"rows"})
+    with pytest.raises(ValidationError) as error:
+        Projection.model_validate(given)
+    assert "/rows is missing; it is one of processor, conversation" in problems(error.value, Projection)
 
 
 @given(st.text())

@@ -66,7 +66,7 @@ def list_projections(as_json: AsJson = False) -> None:
             )
         Console().print(table)
         for name, error in broken.items():
-            typer.echo(f"{visible(name)} cannot be used: {visible(error)}", err=True)
+            typer.echo(visible(_named(name, error)), err=True)
     if broken:
         raise typer.Exit(1)
 
@@ -80,6 +80,8 @@ def show_projection(
     if name not in found:
         known = ", ".join(found) or "none"
         typer.echo(f"There is no projection {name[:80]!r}; there are: {known}", err=True)
+        for file, error in found.broken.items():
+            typer.echo(visible(f"It may be in a file that cannot be used: {_named(file, str(error))}"), err=True)
         raise typer.Exit(2)
     projection = found[name]
     if as_json:
@@ -99,6 +101,11 @@ def show_projection(
         personal = ("yes" + (f", {column.mask}" if column.mask else "")) if column.pii else ""
         table.add_row(column.name, column.type, shown(column.filled_by), personal, shown(column.description))
     console.print(table)
+
+
+def _named(file: str, error: str) -> str:
+    """The error with the name of its file in front, which most of them have already."""
+    return error if error.startswith(file) else f"{file}: {error}"
 
 
 @app.command("validate")
@@ -123,7 +130,7 @@ def validate(
         for name in found:
             typer.echo(f"{name}: good")
         for name, error in broken.items():
-            typer.echo(f"{visible(name)}: {visible(error)}", err=True)
+            typer.echo(visible(_named(name, error)), err=True)
     if broken:
         raise typer.Exit(1)
 

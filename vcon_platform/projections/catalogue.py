@@ -72,7 +72,7 @@ def parse_projection(text: str, source: str) -> Projection:
     try:
         projection = Projection.model_validate(data)
     except ValidationError as error:
-        raise ProjectionInvalid(source, problems(error)) from None
+        raise ProjectionInvalid(source, problems(error, Projection)) from None
     for place, ref in enumerate(projection.destinations):
         try:
             kind = destination_kind(ref.kind)

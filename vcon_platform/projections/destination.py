@@ -159,7 +159,7 @@ class Destination(ABC):
         except ValidationError as error:
             place = [ref.kind for ref in projection.destinations].index(cls.kind)
             raise ProjectionInvalid(
-                f"projection {projection.name}", problems(error, ("destinations", place, cls.kind))
+                f"projection {projection.name}", problems(error, cls.options, ("destinations", place, cls.kind))
             ) from None
 
     @classmethod

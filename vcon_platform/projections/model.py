@@ -165,7 +165,7 @@ class Projection(Strict):
             try:
                 named = Source.model_validate({"pipelines": value["pipelines"]})
             except ValidationError as error:  # told where it was written
-                raise ValueError(problems(error)[0]) from None
+                raise ValueError(problems(error, Source)[0]) from None
             given["source"] = {**source, "pipelines": named.pipelines}
         if "key" not in given and isinstance(columns := given.get("columns"), list):
             from_column = {each.get("from"): each.get("name") for each in columns if isinstance(each, dict)}
