@@ -65,9 +65,9 @@ def test_validate_sees_what_two_files_mean_to_each_other(run: Run, folder: Path)
 
 
 def test_validate_names_a_projection_that_nobody_declares(run: Run, folder: Path) -> None:
-    (folder / "projections").mkdir(exist_ok=True)
+    (folder / "projections").mkdir()
     columns = "columns: [{name: uuid, type: text, from: uuid}]\ndestinations: [postgres: {table: calls}]"
-    (folder / "projections" / "calls.yaml").write_text(f"name: calls\npipelines: [a]\n{columns}")
+    (folder / "projections" / "calls.yaml").write_text(f"name: calls\npipelines: [a]\nrows: processor\n{columns}")
     step = "processors: [{{processor_name: projection, processor_options: {{projection: {}}}}}]"
     (folder / "projections" / "broken.yaml").write_text("name: broken")
     (folder / "a.yaml").write_text(step.format("call"))
