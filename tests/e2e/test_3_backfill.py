@@ -20,7 +20,7 @@ def test_a_range_of_days_is_captured_once_however_often_it_is_fetched(platform: 
     assert write_archive(platform.archive, DAYS, CALLS) == 300
     calls = [call for day in DAYS for call in archived_calls(day, CALLS)]
     uuids = [call.vcon_uuid() for call in calls]
-    backfill = platform.dagster.backfill(["sources", "freeswitch_history"], [day.isoformat() for day in DAYS])
+    backfill = platform.dagster.backfill([["sources", "freeswitch_history"]], [day.isoformat() for day in DAYS])
     eventually(
         lambda: platform.dagster.backfill_status(backfill) == "COMPLETED_SUCCESS", PATIENCE, 1.0, "the backfill is done"
     )

@@ -18,9 +18,7 @@ def land(
     name: Annotated[str, typer.Argument(help="The projection: calls.")],
     first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day (UTC).")],
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day (UTC), included.")],
-    destination: Annotated[
-        str, typer.Option(help="Only into the destination of this kind; otherwise into each, one after the other.")
-    ] = "",
+    destination: Annotated[str, typer.Option(help="Only into the destination of this kind; otherwise into each.")] = "",
     complete: Annotated[
         bool,
         typer.Option(
@@ -55,22 +53,19 @@ def land(
         raise typer.BadParameter(choose(destination, kinds, f"a destination of {name}"), param_hint="--destination")
     client = DagsterClient(Stack(settings).webserver_url)
     console = Console(highlight=False)
-    well = True
-    for kind in [destination] if destination else kinds:
-        key = projection_key(name, kind)
-        known = client.partitions(key)
-        days = [day for day in known if f"{first:%Y-%m-%d}" <= day <= f"{last:%Y-%m-%d}"]
-        if not days:
-            raise typer.BadParameter(
-                f"no day from {first:%Y-%m-%d} to {last:%Y-%m-%d} is a partition of {'/'.join(key)} (they go from "
-                f"{known[0]} to {known[-1]}; VCON_PARTITIONS_START moves the first)"
-            )
-        config = {"ops": {"__".join(key): {"config": {"complete": complete}}}}
-        backfill = client.backfill(key, days, config)
-        console.print(f"Backfill {backfill} of {'/'.join(key)}, {len(days)} days: {client.url}/runs/b/{backfill}")
-        if wait:
-            well &= _finished(console, client, backfill)
-    if not well:
+    keys = [projection_key(name, kind) for kind in ([destination] if destination else kinds)]
+    known = client.partitions(keys[0])
+    days = [day for day in known if f"{first:%Y-%m-%d}" <= day <= f"{last:%Y-%m-%d}"]
+    if not days:
+        raise typer.BadParameter(
+            f"no day from {first:%Y-%m-%d} to {last:%Y-%m-%d} is a partition of {'/'.join(keys[0])} (they go from "
+            f"{known[0]} to {known[-1]}; VCON_PARTITIONS_START moves the first)"
+        )
+    config = {"ops": {"__".join(key): {"config": {"complete": complete}} for key in keys}}
+    backfill = client.backfill(keys, days, config)
+    told = ", ".join("/".join(key) for key in keys)
+    console.print(f"Backfill {backfill} of {told}, {len(days)} days: {client.url}/runs/b/{backfill}")
+    if wait and not _finished(console, client, backfill):
         raise typer.Exit(1)
 
 
@@ -79,5 +74,5 @@ def _finished(console: Console, client: DagsterClient, backfill: str) -> bool:
     with console.status("Landing"):
         while (status := client.backfill_status(backfill)) in ("REQUESTED", "CANCELING", "FAILING"):
             time.sleep(1.0)
-    console.print(f"{status} after {time.monotonic() - began:.0f} s: the asset's page says what was done, by day.")
+    console.print(f"{status} after {time.monotonic() - began:.0f} s: the assets' pages say what was done, by day.")
     return status == "COMPLETED_SUCCESS"

@@ -49,7 +49,7 @@ def backfill(
             f"{known[0]} to {known[-1]}; VCON_PARTITIONS_START moves the first)"
         )
     console = Console(highlight=False)
-    backfill_id = client.backfill(key, days)
+    backfill_id = client.backfill([key], days)
     console.print(f"Backfill {backfill_id} of {len(days)} days: {client.url}/runs/b/{backfill_id}")
     if wait and not _finished(console, client, backfill_id):
         raise typer.Exit(1)

@@ -101,7 +101,7 @@ def _launch(
             "VCON_PARTITIONS_START moves the first)"
         )
     config = {"ops": {"__".join(key): {"config": asdict(selection)}}}
-    backfill_id = client.backfill(key, days, config)
+    backfill_id = client.backfill([key], days, config)
     console.print(f"Reprocessing {backfill_id} of {len(days)} days: {client.url}/runs/b/{backfill_id}")
     console.print(f"Withdraw what waits: vcon-platform queue purge {pipeline} --origin reprocess:{backfill_id}")
     if wait and not _finished(console, client, backfill_id):

@@ -126,14 +126,17 @@ class DagsterClient:
         )
         return list(_expect(data["assetNodeOrError"], "AssetNode")["partitionKeys"])
 
-    def backfill(self, asset: Sequence[str], partitions: Sequence[str], config: Mapping[str, Any] | None = None) -> str:
-        """Launch a backfill of an asset's partitions as the UI does, with ``config`` for its runs; gives its id."""
+    def backfill(
+        self, assets: Sequence[Sequence[str]], partitions: Sequence[str], config: Mapping[str, Any] | None = None
+    ) -> str:
+        """Launch a backfill of these partitions of some assets as the UI does, with ``config`` for its runs; gives its
+        id."""
         data = self.query(
             """mutation($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
                  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
                  ... on PartitionKeysNotFoundError { message } } }""",
             parameters={
-                "assetSelection": [{"path": list(asset)}],
+                "assetSelection": [{"path": list(asset)} for asset in assets],
                 "partitionNames": list(partitions),
                 "runConfigData": dict(config or {}),
             },
