@@ -60,7 +60,7 @@ class MongoDestination(Destination):
     def __init__(self, client: MongoClient[dict[str, Any]]) -> None:
         self._client = client
         self._ready: set[str] = set()
-        weakref.finalize(self, client.close)
+        weakref.finalize(self, _leave, client).atexit = False  # the process's end closes what is open by itself
 
     @classmethod
     def check(cls, projection: Projection) -> None:
@@ -198,6 +198,14 @@ class MongoDestination(Destination):
         with _explained(projection):
             found = next(iter(self.documents(projection).aggregate(stages)), {})
         return Faults(empty={name: found[name] for name in required if found.get(name)})
+
+
+def _leave(client: MongoClient[dict[str, Any]]) -> None:
+    """Close it. The driver would tell the server first, and wait for one that is away as long as for any answer."""
+    import pymongo
+
+    with pymongo.timeout(1):
+        client.close()
 
 
 class _MongoSession(Session):
