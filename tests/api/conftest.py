@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,8 @@ from tests.conftest import _TEMPLATE, _execute
 from vcon_platform.access.keys import KeyStore
 from vcon_platform.api import reads
 from vcon_platform.api.app import create_app
+from vcon_platform.api.py_vcon import routes
+from vcon_platform.processors.registry import Registry, load_processors
 from vcon_platform.services.postgres import PostgresServer
 from vcon_platform.services.redis import RedisServer
 from vcon_platform.settings import Settings
@@ -26,6 +29,23 @@ from vcon_platform.vcon.uuids import new_uuid
 def _no_late_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readings are written down when they are asked for, never into the Redis of the next test."""
     monkeypatch.setattr(reads, "EVERY", 3600.0)
+
+
+_ALL_PROCESSORS = {"auth", "client_sessions", "contract", "health", "integrity", "processors", "py_vcon", "scan"}
+"""Files about routes that each processor has. They are half of the work of making an application; the others do without
+them."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_routes_of_processors(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.stem.removeprefix("test_") not in _ALL_PROCESSORS:
+            few = Registry(
+                MappingProxyType({name: cls for name, cls in load_processors().classes.items() if name == "jq"}),
+                MappingProxyType({}),
+            )
+            patch.setattr(routes, "load_processors", lambda: few)
+        yield
 
 
 @dataclass(frozen=True)

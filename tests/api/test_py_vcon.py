@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from redis import Redis
 
-from tests.support import eventually
+from tests.support import eventually, free_port
 from vcon_platform.access.caller import Visible
 from vcon_platform.access.keys import KeyStore
 from vcon_platform.api.app import create_app
@@ -48,7 +48,7 @@ def definitions(tmp_path: Path) -> Path:
 def chosen(settings: Settings, definitions: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(current, "LOOK_EVERY", 0.0, raising=False)
     monkeypatch.setattr(pipeline_edits, "go_live", lambda *_, **__: None)  # there is no Dagster here
-    return settings.model_copy(update={"pipelines_dir_setting": definitions})
+    return settings.model_copy(update={"pipelines_dir_setting": definitions, "webserver_port": free_port()})
 
 
 @pytest.fixture

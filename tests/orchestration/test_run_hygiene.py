@@ -127,7 +127,7 @@ def test_cancelling_a_run_that_waits_for_the_network_gives_its_jobs_back_at_once
     threading.Thread(target=cancel, daemon=True).start()
     try:
         assert not run(definitions(deployed, recall=FIND), instance).success
-        assert time.monotonic() - cancelled[0] < 2.0
+        assert time.monotonic() - cancelled[0] < 15  # a busy machine needs seconds; what waits, a minute
         assert [job.vcon_uuids[0] for job in Queues(redis_client).jobs("recall", 0, 200)] == uuids
     finally:
         released.set()

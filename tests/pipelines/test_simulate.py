@@ -200,6 +200,6 @@ def test_whatever_would_write_is_refused(redis_client: Redis) -> None:
 
 def test_a_simulation_of_a_long_chat_is_quick(simulator: Simulator) -> None:
     said = [{"type": "text", "parties": 0, "body": f"line {each}"} for each in range(500)]
-    began = time.monotonic()
+    began = time.process_time()  # whatever else the machine does
     simulator.run(definition("mark", "mark", "mark"), _vcon(dialog=said))
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2

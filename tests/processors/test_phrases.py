@@ -42,9 +42,9 @@ def test_whatever_a_user_writes_is_a_word_and_no_pattern(text: str, phrases: lis
 
 def test_a_hostile_text_takes_no_longer_than_any_other() -> None:
     text = "product " * 200_000 + " " * 200_000
-    began = time.perf_counter()
+    began = time.process_time()
     assert count_matches(text, ["product product product recall", "a a a a", "product recall"]) == 0
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_each_phrase_is_counted_as_it_was_written() -> None:

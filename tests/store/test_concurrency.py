@@ -15,7 +15,7 @@ from vcon_platform.store.opening import open_store
 from vcon_platform.vcon.document import Vcon
 from vcon_platform.vcon.uuids import new_uuid
 
-PROCESSES, CHANGES, VCONS = 8, 1000, 10
+PROCESSES, CHANGES, VCONS = 8, 300, 10
 ROOT = Path(__file__).parents[2]
 WRITER = (sys.executable, "-m", "tests.store.writers")
 

@@ -333,7 +333,7 @@ def test_a_server_that_trickles_is_left_when_the_time_is_up(server: FakeHttps, h
     with pytest.raises(FetchFailed, match="longer than the whole fetch may") as raised:
         Net(server, seconds=0.5).get("/slow")
     assert raised.value.transient
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10  # it would go on for ever
 
 
 def test_a_server_that_falls_silent_is_left(server: FakeHttps) -> None:
