@@ -31,7 +31,8 @@ def _no_late_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reads, "EVERY", 3600.0)
 
 
-_ALL_PROCESSORS = {"auth", "client_sessions", "contract", "health", "integrity", "processors", "py_vcon", "scan"}
+_FEW_PROCESSORS = ("create_amended", "jq", "queue_job", "set_parameters")
+_ALL_PROCESSORS = {"auth", "client_sessions", "contract", "health", "integrity", "processors", "scan"}
 """Files about routes that each processor has. They are half of the work of making an application; the others do without
 them."""
 
@@ -40,12 +41,16 @@ them."""
 def _few_routes_of_processors(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.path.stem.removeprefix("test_") not in _ALL_PROCESSORS:
-            few = Registry(
-                MappingProxyType({name: cls for name, cls in load_processors().classes.items() if name == "jq"}),
-                MappingProxyType({}),
-            )
+            classes = load_processors().classes
+            few = Registry(MappingProxyType({name: classes[name] for name in _FEW_PROCESSORS}))
             patch.setattr(routes, "load_processors", lambda: few)
         yield
+
+
+@pytest.fixture
+def all_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every processor's routes, in a file that has few."""
+    monkeypatch.setattr(routes, "load_processors", load_processors)
 
 
 @dataclass(frozen=True)

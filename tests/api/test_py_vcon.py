@@ -153,6 +153,7 @@ THIRTEEN = """create_amended decrypt deepgram encrypt jq openai_chat_completion 
 text_pii_redactor verify whisper_base""".split()  # noqa: SIM905 - a list is twice as long
 
 
+@pytest.mark.usefixtures("all_processors")
 def test_each_processor_has_two_routes_with_its_options(client: TestClient) -> None:
     told = client.get("/openapi.json").json()
     for name in THIRTEEN:
