@@ -319,38 +319,30 @@ class DestinationSuite:
             pass
         assert self._shown(projection, stored()) == self._expected(projection, [second, third])
 
-    @pytest.mark.parametrize(
-        ("bad", "column"),
-        [
-            (row(1, seconds="many"), "seconds"),
-            (row(1, at="Tuesday"), "at"),
-            (row(1, note="\ud800"), "note"),
-            (row(None), "position"),
-            (row(0, "a second one of the same key"), None),
-        ],
-        ids=["number", "time", "half a surrogate pair", "empty key", "key twice"],
-    )
-    def test_a_row_that_does_not_fit_is_told_and_its_neighbours_land(
-        self,
-        destination: Destination,
-        projection: Projection,
-        stored: Stored,
-        bad: Mapping[str, Any],
-        column: str | None,
+    def test_rows_that_do_not_fit_are_told_and_their_neighbours_land(
+        self, destination: Destination, projection: Projection, stored: Stored
     ) -> None:
-        neighbour = a_set(projection, B, DAYS[0])
-        written = self._write(destination, projection, a_set(projection, A, DAYS[0], row(0), bad), neighbour)
-        assert [each.uuid for each in written.rejected] == [A]
-        if column is not None:
-            assert written.rejected[0].column == column
-        else:
-            assert written.rejected[0].column in projection.key
-        assert "many" not in written.rejected[0].reason
-        assert "Tuesday" not in written.rejected[0].reason
-        good = [a_set(projection, A, DAYS[0], row(0)), neighbour]
-        assert self._shown(projection, stored()) == self._expected(projection, good)
+        bad = {
+            "seconds": row(1, seconds="many"),
+            "at": row(1, at="Tuesday"),
+            "note": row(1, note="\ud800"),
+            "position": row(None),
+            "key": row(0, "a second one of the same key"),
+        }
+        *spoilt, whole = UUIDS
+        sets = [a_set(projection, uuid, DAYS[0], row(0), each) for uuid, each in zip(spoilt, bad.values(), strict=True)]
+        neighbour = a_set(projection, whole, DAYS[0])
+        written = self._write(destination, projection, *sets, neighbour)
+        told = {each.uuid: each.column for each in written.rejected}
+        expected = dict(zip(spoilt, bad, strict=True))
+        assert told.pop(spoilt[-1]) in projection.key
+        del expected[spoilt[-1]]
+        assert told == expected
+        assert not any(value in each.reason for each in written.rejected for value in ("many", "Tuesday"))
+        good = [a_set(projection, uuid, DAYS[0], row(0)) for uuid in spoilt]
+        assert self._shown(projection, stored()) == self._expected(projection, [*good, neighbour])
         held = destination.held(projection, DAYS)
-        assert (held.get(A, ""), held[B]) == ("", neighbour.hash)
+        assert [held.get(uuid, "") for uuid in UUIDS] == [*[""] * 5, neighbour.hash]
 
     def test_hostile_text_stays_text(self, destination: Destination, projection: Projection, stored: Stored) -> None:
         hostile = a_set(projection, A, DAYS[0], *(row(place, text) for place, text in enumerate(HOSTILE)))
