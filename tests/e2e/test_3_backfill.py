@@ -13,11 +13,11 @@ from vcon_platform.demo.samples import archived_calls, write_archive
 pytestmark = pytest.mark.e2e
 
 DAYS = [date(2026, 10, 1) + timedelta(days=number) for number in range(30)]
-CALLS = 10
+CALLS = 4
 
 
 def test_a_range_of_days_is_captured_once_however_often_it_is_fetched(platform: Platform) -> None:
-    assert write_archive(platform.archive, DAYS, CALLS) == 300
+    assert write_archive(platform.archive, DAYS, CALLS) == 120
     calls = [call for day in DAYS for call in archived_calls(day, CALLS)]
     uuids = [call.vcon_uuid() for call in calls]
     backfill = platform.dagster.backfill([["sources", "freeswitch_history"]], [day.isoformat() for day in DAYS])
@@ -43,4 +43,4 @@ def test_a_range_of_days_is_captured_once_however_often_it_is_fetched(platform: 
     assert sorted(platform.redis.keys("result:*")) == bought
     assert platform.queues.depth("recall") == 0
     assert len(platform.pipeline_runs()) == runs
-    assert len(platform.rows("calls", uuids)) == 300
+    assert len(platform.rows("calls", uuids)) == 120

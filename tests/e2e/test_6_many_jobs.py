@@ -51,7 +51,7 @@ def flow(smtp_port: int) -> dict[str, Any]:
     """Four processors: some conversations cannot be done, some enter a further queue, each that is done is mailed."""
     ask = 'if (.vcons[0].subject | startswith("broken")) then error("broken") else .vcons[0].subject end'
     return {
-        "pipeline_options": {"batch_size": 250, "retries": 1, "retry_wait": 1},
+        "pipeline_options": {"batch_size": 200, "retries": 1, "retry_wait": 1},
         "processors": [
             {"processor_name": "set_parameters", "processor_options": {"parameters": {"team": "night"}}},
             {
@@ -121,7 +121,7 @@ def many(smtp: FakeSmtp) -> Iterator[Platform]:
             "one": trivial(weight=1, batch_size=400),
             "four": trivial(weight=4, batch_size=400),
             "two": trivial(weight=2, batch_size=400),
-            "bulk": trivial(batch_size=2000),
+            "bulk": trivial(batch_size=1000),
             "quick": trivial(lane="stream", stream_seconds=20),  # a busy machine starts a run in ten
             "flow": flow(smtp.port),
             "limited": {"processors": [{"processor_name": "blocker", "processor_options": {"timeout": 1}}]},
@@ -201,16 +201,16 @@ def test_queues_are_drained_in_proportion_to_their_weights(many: Platform) -> No
 
 
 def test_a_late_urgent_job_overtakes_a_backlog(many: Platform) -> None:
-    conversations(many, 10_000, ["bulk"])
+    conversations(many, 4000, ["bulk"])
     eventually(lambda: many.queues.state(["bulk"])["bulk"].leased, PATIENCE, 0.1, "the backlog is being worked on")
     [urgent] = conversations(many, 1, [])
     many.queues.push("bulk", [new_job(urgent, priority="urgent")])
     began = time.monotonic()
     eventually(lambda: many.kinds(urgent).count(EventKind.DONE) == 1, PATIENCE, 0.5, "the urgent conversation is done")
     assert not at_rest(many, "bulk")
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     eventually(lambda: at_rest(many, "bulk"), PATIENCE, 0.5, "the backlog is done")
-    assert ended(many, "bulk") == 10_001
+    assert ended(many, "bulk") == 4001
 
 
 def test_a_pipeline_edited_under_load_ends_every_job_on_one_version(many: Platform) -> None:
@@ -222,10 +222,10 @@ def test_a_pipeline_edited_under_load_ends_every_job_on_one_version(many: Platfo
         assert done.returncode == 0, done.stderr + done.stdout
 
     put({"version": 1})
-    uuids = conversations(many, 600, ["steady"])
+    uuids = conversations(many, 400, ["steady"])
     eventually(lambda: many.queues.state(["steady"])["steady"].leased, PATIENCE, 0.1, "the first run is at work")
     put({"version": 2})
-    uuids += conversations(many, 400, ["steady"])
+    uuids += conversations(many, 200, ["steady"])
     eventually(lambda: at_rest(many, "steady"), PATIENCE, 0.5, "all is done")
     versions: set[str | None] = set()
     for uuid in uuids[::10]:
@@ -234,7 +234,7 @@ def test_a_pipeline_edited_under_load_ends_every_job_on_one_version(many: Platfo
         assert len({event.pipeline_version for event in story}) == 1
         versions.add(story[0].pipeline_version)
     assert len(versions) == 2
-    assert ended(many, "steady") == 1000
+    assert ended(many, "steady") == 600
 
 
 def test_a_stream_run_is_followed_by_another_without_a_gap_or_a_double(many: Platform) -> None:
@@ -254,7 +254,7 @@ def test_a_stream_run_is_followed_by_another_without_a_gap_or_a_double(many: Pla
         return len(seen) >= 3
 
     eventually(two_runs, PATIENCE, 0.2, "three runs have followed each other")
-    assert slowest < 3
+    assert slowest < 5  # a tick of the dispatcher, and the start of a run, if there were a gap
     counts = told(many, "quick")
     assert all(counts[(uuid, EventKind.DONE)] == 1 for uuid in sent)
 
@@ -307,9 +307,9 @@ def kill(platform: Platform, what: str) -> None:
 
 
 def test_every_job_ends_once_whatever_is_killed(many: Platform, smtp: FakeSmtp) -> None:
-    good = conversations(many, 1700, ["flow"])
-    bad = conversations(many, 200, ["flow"], "bad: shouted")
-    broken = conversations(many, 100, ["flow"], "broken")
+    good = conversations(many, 1000, ["flow"])
+    bad = conversations(many, 120, ["flow"], "bad: shouted")
+    broken = conversations(many, 80, ["flow"], "broken")
     chosen = random.Random(7)
     for what in ("worker", "redis", "worker", "daemon", "postgres", "code-server", "worker"):
         eventually(lambda: _at_work(many) or _at_rest(many), PATIENCE, 0.05, "jobs are being worked on")
