@@ -77,6 +77,13 @@ def suite_projection(kind: str, **options: Any) -> Projection:
     )
 
 
+def with_columns(projection: Projection, *added: dict[str, Any], without: str = "", **members: Any) -> Projection:
+    """The projection with other columns (``without``: the name of one that goes) and members."""
+    told = projection.model_dump(by_alias=True)
+    columns = [each for each in told["columns"] if each["name"] != without]
+    return Projection.model_validate(told | {"columns": [*columns, *added]} | members)
+
+
 def row(position: Any = 0, note: Any = "said", seconds: Any = 61.5, at: Any = "2026-03-01T09:30:00+00:00") -> dict:  # type: ignore[type-arg]
     """A row of the suite's table but for its uuid."""
     return {"position": position, "note": note, "seconds": seconds, "at": at}

@@ -9,7 +9,18 @@ import pytest
 
 from tests.fakes.airtable import BASE, TOKEN, FakeAirtable, fake_airtable
 from tests.fakes.services import Answer
-from tests.projections.destination_suite import DAYS, SECRET, A, B, Declared, DestinationSuite, Stored, a_set, row
+from tests.projections.destination_suite import (
+    DAYS,
+    SECRET,
+    A,
+    B,
+    Declared,
+    DestinationSuite,
+    Stored,
+    a_set,
+    row,
+    with_columns,
+)
 from tests.projections.destination_suite import suite_projection as declared
 from tests.projections.support import EVERY_TYPE, NO_CONNECTIONS, every_type
 from tests.support import free_port
@@ -152,8 +163,7 @@ def test_a_record_that_somebody_doubled_is_mended(airtable: FakeAirtable) -> Non
 def test_a_new_column_becomes_a_field(airtable: FakeAirtable) -> None:
     before = table(table="grows")
     connected(before).ensure(before)
-    added = before.columns[2].model_copy(update={"name": "added"})
-    after = before.model_copy(update={"columns": [*before.columns, added]})
+    after = with_columns(before, {"name": "added", "type": "text", "from": "subject"})
     assert "added" in connected(after).plan(after)[0].statement
     connected(after).ensure(after)
     assert connected(after).plan(after) == []

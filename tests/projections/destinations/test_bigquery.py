@@ -26,6 +26,7 @@ from tests.projections.destination_suite import (
     a_set,
     row,
     suite_projection,
+    with_columns,
 )
 from vcon_platform.projections.destination import Connections, Faults
 from vcon_platform.projections.destinations.bigquery.client import Warehouse
@@ -120,12 +121,6 @@ class TestBigQuery(DestinationSuite):
 
 
 # Tables.
-
-
-def with_columns(projection: Projection, *added: dict[str, Any], without: str = "", **members: Any) -> Projection:
-    told = projection.model_dump(by_alias=True)
-    columns = [each for each in told["columns"] if each["name"] != without]
-    return Projection.model_validate(told | {"columns": [*columns, *added]} | members)
 
 
 def fields(client: google.Client, projection: Projection) -> dict[str, tuple[str, str]]:

@@ -14,7 +14,7 @@ import pytest
 from osmem_server import OsmemServer
 
 from tests.fakes.services import Answer, Asked, Service, service
-from tests.projections.destination_suite import DAYS, SECRET, A, Declared, DestinationSuite, Stored, a_set
+from tests.projections.destination_suite import DAYS, SECRET, A, Declared, DestinationSuite, Stored, a_set, with_columns
 from tests.projections.destination_suite import suite_projection as declared
 from tests.projections.support import EVERY_TYPE, NO_CONNECTIONS, every_type
 from tests.support import free_port
@@ -146,8 +146,7 @@ def test_a_value_never_makes_a_field(server: str) -> None:
 def test_a_new_column_becomes_a_field(server: str) -> None:
     before = opensearch(index="grows")
     connected(before).ensure(before)
-    columns = [*before.columns, before.columns[2].model_copy(update={"name": "added"})]
-    after = before.model_copy(update={"columns": columns})
+    after = with_columns(before, {"name": "added", "type": "text", "from": "subject"})
     assert [step.refused for step in connected(after).plan(after)] == [""]
     connected(after).ensure(after)
     assert "added" in ask(server, "GET", "/grows/_mapping")["grows"]["mappings"]["properties"]
@@ -157,8 +156,7 @@ def test_a_new_column_becomes_a_field(server: str) -> None:
 def test_another_type_is_refused_with_what_to_do() -> None:
     before = opensearch(index="stays")
     connected(before).ensure(before)
-    changed = [before.columns[0], before.columns[1], before.columns[2].model_copy(update={"type": "bigint"})]
-    after = before.model_copy(update={"columns": changed})
+    after = with_columns(before, {"name": "note", "type": "bigint", "from": "subject"}, without="note")
     with pytest.raises(SchemaConflict, match="another index"):
         connected(after).ensure(after)
     assert connected(after).plan(after)[0].refused
@@ -288,9 +286,9 @@ def test_a_declaration_that_cannot_be_served_is_refused(options: dict[str, Any],
 
 def test_a_column_with_a_name_of_the_servers_own_is_refused() -> None:
     made = opensearch()
-    columns = [*made.columns, made.columns[2].model_copy(update={"name": "_source"})]
+    reserved = with_columns(made, {"name": "_source", "type": "text", "from": "subject"})
     with pytest.raises(ProjectionInvalid, match="_source"):
-        OpenSearchDestination.check(made.model_copy(update={"columns": columns}))
+        OpenSearchDestination.check(reserved)
 
 
 def test_a_key_goes_only_where_the_installation_says() -> None:

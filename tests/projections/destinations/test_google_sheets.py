@@ -28,6 +28,7 @@ from tests.projections.destination_suite import (
     a_set,
     row,
     suite_projection,
+    with_columns,
 )
 from vcon_platform.projections.destination import Connections, Faults
 from vcon_platform.projections.destinations.google_sheets import tabs
@@ -231,8 +232,7 @@ def test_a_new_column_comes_before_peoples_own(
     Declared(projection, [a_set(projection, A, DAYS[0])]).land(connected)
     for line, mine in zip(sheets.sheet(TAB).cells, ("mine", 1), strict=True):
         line.append(mine)
-    columns = [*projection.model_dump(by_alias=True)["columns"], {"name": "who", "type": "text", "from": "subject"}]
-    wider = Projection.model_validate(projection.model_dump(by_alias=True) | {"columns": columns})
+    wider = with_columns(projection, {"name": "who", "type": "text", "from": "subject"})
     assert [step.statement for step in connected.plan(wider)] == ["a new column who in worksheet 'Calls'"]
     Declared(wider, [a_set(wider, A, DAYS[0], row() | {"who": "Ada"})]).land(connected)
     assert connected.plan(wider) == []
@@ -264,8 +264,7 @@ def test_a_column_that_is_no_longer_declared_is_refused_and_may_become_ones_own(
     connected: GoogleSheetsDestination, sheets: Sheets, projection: Projection
 ) -> None:
     connected.ensure(projection)
-    columns = [each for each in projection.model_dump(by_alias=True)["columns"] if each["name"] != "note"]
-    less = Projection.model_validate(projection.model_dump(by_alias=True) | {"columns": columns})
+    less = with_columns(projection, without="note")
     with pytest.raises(SchemaConflict, match=r"note .* is no longer declared"):
         connected.ensure(less)
     assert "is no longer declared" in connected.plan(less)[0].refused
@@ -323,9 +322,8 @@ def test_what_people_doubled_or_emptied_is_told(
 def test_an_empty_text_that_is_required_is_not_told_as_missing(
     connected: GoogleSheetsDestination, projection: Projection
 ) -> None:
-    given = projection.model_dump(by_alias=True)
-    given["columns"][2]["required"] = True
-    needed = Projection.model_validate(given)
+    note = {"name": "note", "type": "text", "from": "subject", "required": True}
+    needed = with_columns(projection, note, without="note")
     Declared(needed, [a_set(needed, A, DAYS[0], row(note=""))]).land(connected)
     assert connected.faults(needed, DAYS) == Faults()
 

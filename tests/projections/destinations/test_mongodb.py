@@ -12,7 +12,18 @@ from bson import Decimal128
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 
-from tests.projections.destination_suite import DAYS, SECRET, A, B, Declared, DestinationSuite, Stored, a_set, row
+from tests.projections.destination_suite import (
+    DAYS,
+    SECRET,
+    A,
+    B,
+    Declared,
+    DestinationSuite,
+    Stored,
+    a_set,
+    row,
+    with_columns,
+)
 from tests.projections.destination_suite import suite_projection as declared
 from tests.projections.support import EVERY_TYPE, NO_CONNECTIONS, every_type
 from tests.support import free_port
@@ -240,9 +251,9 @@ def test_a_declaration_that_cannot_be_served_is_refused(options: dict[str, Any],
 
 def test_a_column_cannot_be_the_documents_id() -> None:
     made = mongodb()
-    columns = [*made.columns, made.columns[2].model_copy(update={"name": "_id"})]
+    reserved = with_columns(made, {"name": "_id", "type": "text", "from": "subject"})
     with pytest.raises(ProjectionInvalid, match="_id"):
-        MongoDestination.check(made.model_copy(update={"columns": columns}))
+        MongoDestination.check(reserved)
 
 
 def test_a_missing_package_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

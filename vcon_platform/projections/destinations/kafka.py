@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from vcon_platform.projections.destination import Connections, Step
 from vcon_platform.projections.destinations.calling import needed
 from vcon_platform.projections.destinations.messages import DELETED, Message, MessageDestination, Receipt
+from vcon_platform.projections.destinations.option_fields import seconds_to_answer, secret
 from vcon_platform.projections.errors import DestinationError, DestinationUnavailable, SchemaConflict
 from vcon_platform.projections.model import Projection
 from vcon_platform.references import reference
@@ -38,10 +39,6 @@ def _topic_name(value: str) -> str:
     return value
 
 
-def _secret(title: str, text: str) -> Any:
-    return Field(default="", title=title, description=text, json_schema_extra={"secret": True})
-
-
 class KafkaOptions(BaseModel):
     """What ``kafka`` must be told."""
 
@@ -56,8 +53,8 @@ class KafkaOptions(BaseModel):
         default="", title="Topic", description="The topic; by default vcon. and the projection's name."
     )
     tls: bool = Field(default=False, title="TLS", description="Connect by TLS. The servers' certificates are checked.")
-    user: Annotated[str, AfterValidator(_KAFKA)] = _secret("User", "env:KAFKA_…: the user's name.")
-    password: Annotated[str, AfterValidator(_KAFKA)] = _secret("Password", "env:KAFKA_…: the user's password.")
+    user: Annotated[str, AfterValidator(_KAFKA)] = secret("User", "env:KAFKA_…: the user's name.")
+    password: Annotated[str, AfterValidator(_KAFKA)] = secret("Password", "env:KAFKA_…: the user's password.")
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
         default="SCRAM-SHA-512", title="Mechanism", description="How the user signs in (SASL)."
     )
@@ -65,13 +62,8 @@ class KafkaOptions(BaseModel):
     replicas: int | None = Field(
         default=None, ge=1, le=10, title="Replicas", description="Of a new topic. By default the servers'."
     )
-    answer_within: float = Field(
-        default=60.0,
-        ge=1,
-        le=600,
-        title="Time for an answer",
-        description="Seconds within which a record must be acknowledged by all replicas in sync.",
-        json_schema_extra={"unit": "seconds"},
+    answer_within: float = seconds_to_answer(
+        "Seconds within which a record must be acknowledged by all replicas in sync."
     )
 
 

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from vcon_platform.projections.destination import Connections
 from vcon_platform.projections.destinations.calling import needed
 from vcon_platform.projections.destinations.messages import WRITTEN, Message, MessageDestination, Receipt
+from vcon_platform.projections.destinations.option_fields import secret
 from vcon_platform.projections.errors import DestinationError, DestinationUnavailable
 from vcon_platform.projections.model import Projection
 from vcon_platform.references import reference
@@ -67,12 +68,10 @@ class RedisStreamOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: Annotated[str, AfterValidator(reference("REDIS_STREAM_"))] = Field(
-        default="",
-        title="Address",
-        description="env:REDIS_STREAM_URL, or another variable of that kind: redis://… or rediss://…. Empty: the "
+    url: Annotated[str, AfterValidator(reference("REDIS_STREAM_"))] = secret(
+        "Address",
+        "env:REDIS_STREAM_URL, or another variable of that kind: redis://… or rediss://…. Empty: the "
         "platform's own Redis.",
-        json_schema_extra={"secret": True},
     )
     stream: Annotated[str, AfterValidator(_stream_name)] = Field(
         default="",

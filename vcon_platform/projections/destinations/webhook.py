@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from vcon_platform.projections.destination import Connections
 from vcon_platform.projections.destinations.calling import Service, address_of, address_option, needed
 from vcon_platform.projections.destinations.messages import Message, MessageDestination, Receipt
+from vcon_platform.projections.destinations.option_fields import seconds_to_answer, secret
 from vcon_platform.projections.errors import DestinationError
 from vcon_platform.projections.model import Projection
 from vcon_platform.references import reference
@@ -52,12 +53,10 @@ class WebhookOptions(BaseModel):
         description="Where changes are posted: https://… to public hosts and those of VCON_WEBHOOK_HOSTS, or "
         "env:WEBHOOK_…, a variable that holds an address, wherever it lies.",
     )
-    signing_secret: Annotated[str, AfterValidator(reference(PREFIX))] = Field(
-        default="",
-        title="Signing secret",
-        description="env:WEBHOOK_…: requests are signed by HMAC-SHA256 as Standard Webhooks has it (whsec_… is base64, "
+    signing_secret: Annotated[str, AfterValidator(reference(PREFIX))] = secret(
+        "Signing secret",
+        "env:WEBHOOK_…: requests are signed by HMAC-SHA256 as Standard Webhooks has it (whsec_… is base64, "
         "anything else is taken as it is). Empty: not signed.",
-        json_schema_extra={"secret": True},
     )
     headers: Annotated[dict[str, str], AfterValidator(_headers)] = Field(
         default_factory=dict,
@@ -66,13 +65,8 @@ class WebhookOptions(BaseModel):
         description="Further headers. What is secret is env:WEBHOOK_…, and goes only to addresses that are a variable "
         "themselves or stand in VCON_WEBHOOK_HOSTS.",
     )
-    answer_within: float = Field(
-        default=30.0,
-        ge=1,
-        le=120,
-        title="Time for an answer",
-        description="Seconds that one call may take, sending included.",
-        json_schema_extra={"unit": "seconds"},
+    answer_within: float = seconds_to_answer(
+        "Seconds that one call may take, sending included.", default=30.0, most=120
     )
     at_once: int = Field(
         default=4, ge=1, le=32, title="At once", description="Calls that are under way at the same time at most."

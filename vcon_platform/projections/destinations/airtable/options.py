@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vcon_platform.projections.destinations.calling import address_option
+from vcon_platform.projections.destinations.option_fields import secret
 from vcon_platform.references import reference
 
 URL = "https://api.airtable.com"
@@ -37,13 +38,12 @@ class AirtableOptions(BaseModel):
     table: Annotated[str, AfterValidator(_table_name)] = Field(
         default="", title="Table", description="The table's name; by default the projection's."
     )
-    token: Annotated[str, AfterValidator(_AIRTABLE)] = Field(
-        default="env:AIRTABLE_TOKEN",
-        title="Token",
-        description="env:AIRTABLE_TOKEN, or another variable of that kind: a personal access token with the scopes "
+    token: Annotated[str, AfterValidator(_AIRTABLE)] = secret(
+        "Token",
+        "env:AIRTABLE_TOKEN, or another variable of that kind: a personal access token with the scopes "
         "data.records:read, data.records:write, schema.bases:read and, for a table that is not there yet, "
         "schema.bases:write.",
-        json_schema_extra={"secret": True},
+        "env:AIRTABLE_TOKEN",
     )
     url: Annotated[str, AfterValidator(address_option("AIRTABLE_"))] = Field(
         default=URL, title="Address", description="Where the API is, for what speaks like Airtable elsewhere."

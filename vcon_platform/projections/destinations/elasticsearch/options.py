@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from vcon_platform.projections.destinations.calling import address_option
+from vcon_platform.projections.destinations.option_fields import seconds_to_answer, secret
 from vcon_platform.references import reference
 
 _INDEX = re.compile(r"[a-z0-9][a-z0-9_.-]{0,254}")
@@ -19,19 +20,15 @@ def _index_name(value: str) -> str:
     return value
 
 
-def _secret(title: str, text: str) -> Any:
-    return Field(default="", title=title, description=text, json_schema_extra={"secret": True})
-
-
 class ElasticOptions(BaseModel):
     """What both kinds must be told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str = Field(title="Address", description="https://host:9200, or a variable that holds it.")
-    user: str = _secret("User", "The user's name, in a variable.")
-    password: str = _secret("Password", "The user's password, in a variable.")
-    api_key: str = _secret("API key", "An API key as the server encodes it, in a variable. In place of a user.")
+    user: str = secret("User", "The user's name, in a variable.")
+    password: str = secret("Password", "The user's password, in a variable.")
+    api_key: str = secret("API key", "An API key as the server encodes it, in a variable. In place of a user.")
     index: Annotated[str, AfterValidator(_index_name)] = Field(
         default="", title="Index", description="The index; by default the projection's name."
     )
@@ -41,14 +38,7 @@ class ElasticOptions(BaseModel):
     replicas: int | None = Field(
         default=None, ge=0, le=10, title="Replicas", description="Of a new index. By default the server's."
     )
-    answer_within: float = Field(
-        default=60.0,
-        ge=1,
-        le=600,
-        title="Time for an answer",
-        description="Seconds that one call may take.",
-        json_schema_extra={"unit": "seconds"},
-    )
+    answer_within: float = seconds_to_answer("Seconds that one call may take.")
 
 
 class ElasticsearchOptions(ElasticOptions):
@@ -57,9 +47,9 @@ class ElasticsearchOptions(ElasticOptions):
     url: Annotated[str, AfterValidator(address_option("ELASTICSEARCH_"))] = Field(
         title="Address", description="https://host:9200, or env:ELASTICSEARCH_…, a variable that holds it."
     )
-    user: Annotated[str, AfterValidator(reference("ELASTICSEARCH_"))] = _secret("User", "env:ELASTICSEARCH_…")
-    password: Annotated[str, AfterValidator(reference("ELASTICSEARCH_"))] = _secret("Password", "env:ELASTICSEARCH_…")
-    api_key: Annotated[str, AfterValidator(reference("ELASTICSEARCH_"))] = _secret(
+    user: Annotated[str, AfterValidator(reference("ELASTICSEARCH_"))] = secret("User", "env:ELASTICSEARCH_…")
+    password: Annotated[str, AfterValidator(reference("ELASTICSEARCH_"))] = secret("Password", "env:ELASTICSEARCH_…")
+    api_key: Annotated[str, AfterValidator(reference("ELASTICSEARCH_"))] = secret(
         "API key", "env:ELASTICSEARCH_…, as the server encodes it. In place of a user."
     )
 
@@ -70,6 +60,6 @@ class OpenSearchOptions(ElasticOptions):
     url: Annotated[str, AfterValidator(address_option("OPENSEARCH_"))] = Field(
         title="Address", description="https://host:9200, or env:OPENSEARCH_…, a variable that holds it."
     )
-    user: Annotated[str, AfterValidator(reference("OPENSEARCH_"))] = _secret("User", "env:OPENSEARCH_…")
-    password: Annotated[str, AfterValidator(reference("OPENSEARCH_"))] = _secret("Password", "env:OPENSEARCH_…")
-    api_key: Annotated[str, AfterValidator(reference("OPENSEARCH_"))] = _secret("API key", "env:OPENSEARCH_…")
+    user: Annotated[str, AfterValidator(reference("OPENSEARCH_"))] = secret("User", "env:OPENSEARCH_…")
+    password: Annotated[str, AfterValidator(reference("OPENSEARCH_"))] = secret("Password", "env:OPENSEARCH_…")
+    api_key: Annotated[str, AfterValidator(reference("OPENSEARCH_"))] = secret("API key", "env:OPENSEARCH_…")

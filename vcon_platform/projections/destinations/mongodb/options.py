@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from vcon_platform.projections.destinations.option_fields import seconds_to_answer, secret
 from vcon_platform.references import reference
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,119}")
@@ -29,12 +30,11 @@ class MongoOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: Annotated[str, AfterValidator(reference("MONGODB_"))] = Field(
-        default="env:MONGODB_URL",
-        title="Address",
-        description="env:MONGODB_URL, or another variable of that kind: mongodb://… or mongodb+srv://…, with user, "
+    url: Annotated[str, AfterValidator(reference("MONGODB_"))] = secret(
+        "Address",
+        "env:MONGODB_URL, or another variable of that kind: mongodb://… or mongodb+srv://…, with user, "
         "password and options.",
-        json_schema_extra={"secret": True},
+        "env:MONGODB_URL",
     )
     database: Annotated[str, AfterValidator(_database)] = Field(
         default="vcon", title="Database", description="The database."
@@ -42,11 +42,4 @@ class MongoOptions(BaseModel):
     collection: Annotated[str, AfterValidator(_name)] = Field(
         default="", title="Collection", description="The collection; by default the projection's name."
     )
-    answer_within: float = Field(
-        default=60.0,
-        ge=1,
-        le=600,
-        title="Time for an answer",
-        description="Seconds that one call may take.",
-        json_schema_extra={"unit": "seconds"},
-    )
+    answer_within: float = seconds_to_answer("Seconds that one call may take.")

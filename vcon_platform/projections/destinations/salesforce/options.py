@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from vcon_platform.projections.destinations.calling import address_option
+from vcon_platform.projections.destinations.option_fields import secret
 from vcon_platform.references import reference
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,79}")
@@ -21,10 +22,6 @@ def _api_name(value: str) -> str:
 
 
 ApiName = Annotated[str, AfterValidator(_api_name)]
-
-
-def _secret(title: str, default: str, text: str) -> Any:
-    return Field(default=default, title=title, description=text, json_schema_extra={"secret": True})
 
 
 class SalesforceOptions(BaseModel):
@@ -53,14 +50,14 @@ class SalesforceOptions(BaseModel):
     hash_field: ApiName = Field(
         default="vCon_Hash__c", title="Hash field", description="Text of 40 or more: says what stands in the record."
     )
-    client_id: Annotated[str, AfterValidator(_SALESFORCE)] = _secret(
-        "Client id", "env:SALESFORCE_CLIENT_ID", "The consumer key of the (external client) app: env:SALESFORCE_…"
+    client_id: Annotated[str, AfterValidator(_SALESFORCE)] = secret(
+        "Client id", "The consumer key of the (external client) app: env:SALESFORCE_…", "env:SALESFORCE_CLIENT_ID"
     )
-    client_secret: Annotated[str, AfterValidator(_SALESFORCE)] = _secret(
-        "Client secret", "env:SALESFORCE_CLIENT_SECRET", "Its consumer secret: env:SALESFORCE_…"
+    client_secret: Annotated[str, AfterValidator(_SALESFORCE)] = secret(
+        "Client secret", "Its consumer secret: env:SALESFORCE_…", "env:SALESFORCE_CLIENT_SECRET"
     )
-    refresh_token: Annotated[str, AfterValidator(_SALESFORCE)] = _secret(
-        "Refresh token", "", "env:SALESFORCE_…, to sign in by it; empty: by client credentials."
+    refresh_token: Annotated[str, AfterValidator(_SALESFORCE)] = secret(
+        "Refresh token", "env:SALESFORCE_…, to sign in by it; empty: by client credentials."
     )
     version: str = Field(
         default="62.0", pattern=r"^\d{2,3}\.0$", title="Version", description="Of the API, 46.0 or later."
