@@ -6,6 +6,6 @@ stranger's is. What export writes (``../exporting.py``) is written as the kinds 
 
 Shared: ``calling`` (services over HTTP), ``messages`` and ``memory`` (those that only take messages, and what they were
 sent), ``row_ids`` (a row's name where there is no key of several columns), ``google_credentials``, ``arrow_tables``
-(Parquet and DuckDB), ``option_fields``. In a package, ``destination`` is the kind; in ``files``, which holds several kinds, ``base`` is
-what they have in common.
+(Parquet and DuckDB), ``option_fields``. In a package, ``destination`` is the kind; in ``files``, which holds several
+kinds, ``base`` is what they have in common.
 """
