@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 def create_app() -> Starlette:
     """The application, on the Redis of ``REDIS_URL``."""
-    client = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"])
+    client = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], max_connections=1000)
 
     async def post(request: Request) -> Response:
         value = orjson.loads(await request.body())

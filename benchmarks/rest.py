@@ -205,7 +205,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--seconds", type=float, default=5)
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--connections", type=int, default=32)
+    arguments.add_argument("--connections", type=int, default=64)
     arguments.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     arguments.add_argument("--paths", nargs="+", default=list(PATHS), choices=list(PATHS))
     arguments.add_argument("--upload-megabytes", type=int, default=200, help="0: no upload")

@@ -4,7 +4,7 @@ Whoever comes while a group is being served is in the next; whoever comes alone 
 next group begins while the one before it waits for Redis and the archive. A document that is posted alone costs a
 thread's turn, an object of the archive and a round trip to Redis of its own; of a group of fifty each costs a fiftieth
 of that. So a group begins when the loop has read all that had come, and not with the first of it; and nobody begins
-a small one while another is under way: two groups of eight cost a tenth more than one of sixteen.
+a small one while another is under way: many small groups cost more than a few large ones.
 
 Belongs here: who is in which group, and that each gets its own answer. Not here: what is done (``parts.py``).
 """
@@ -24,7 +24,7 @@ MOST = 100
 """Requests in one group: what the store writes at once."""
 AT_ONCE = 2
 """Groups that are served at once, the second only where there are enough of them."""
-ENOUGH = 16
+ENOUGH = 8
 """Requests that are worth a second group; fewer would be better off in a larger one."""
 
 

@@ -277,6 +277,27 @@ def test_a_duckdb_table_grows_and_refuses_what_could_lose_values(tmp_path: Path)
         )
 
 
+def test_what_a_landing_would_change_of_a_duckdb_table_is_told_and_not_done(tmp_path: Path) -> None:
+    destination, first = DuckDbDestination(tmp_path / "x.duckdb"), table("duckdb", value="integer")
+    assert [step.statement.partition("(")[0] for step in destination.plan(first)][:2] == [
+        'CREATE SCHEMA IF NOT EXISTS "main"',
+        'CREATE TABLE "main"."calls" ',
+    ]
+    assert not (tmp_path / "x.duckdb").exists()
+    destination.ensure(first)
+    assert destination.plan(first) == []
+    wider = table("duckdb", value="bigint", more="text[]")
+    statements = [step.statement.partition(" IS ")[0] for step in destination.plan(wider)]
+    assert statements == [
+        'ALTER TABLE "main"."calls" ALTER COLUMN "value" TYPE BIGINT',
+        'ALTER TABLE "main"."calls" ADD COLUMN "more" VARCHAR[]',
+        'COMMENT ON TABLE "main"."calls"',
+    ]
+    assert [step.statement for step in destination.plan(table("duckdb", value="boolean")) if step.refused] == [
+        'ALTER TABLE "main"."calls" ALTER COLUMN "value" TYPE BOOLEAN'
+    ]
+
+
 def test_a_file_that_is_no_duckdb_file_is_not_written_to(tmp_path: Path) -> None:
     path = tmp_path / "x.duckdb"
     path.write_text("a letter to my aunt, which is longer than it seems" * 100)

@@ -1,6 +1,7 @@
 """A DuckDB file as a destination: a table that analysts query without a server.
 
-Belongs here: the table and its rows. Not here: how values are typed (``arrow_tables.py``).
+Belongs here: the file and the rows in it. Not here: the table's statements (``duckdb_table.py``), how values are typed
+(``arrow_tables.py``).
 
 A session is one transaction. There is no primary key: DuckDB checks it against rows that the same transaction has
 deleted, so replacing a set would fail; that keys are unique follows from replacing sets whole. One process at a time
@@ -10,78 +11,37 @@ try.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
-from vcon_platform.projections.column import Identifier, identifier
-from vcon_platform.projections.destination import Connections, Destination, Faults, Session, Written
+from vcon_platform.projections.destination import Connections, Destination, Faults, Session, Step, Written
 from vcon_platform.projections.destinations.arrow_tables import arrow, arrow_table, arrow_value, python_rows
+from vcon_platform.projections.destinations.duckdb_table import (
+    DuckDbOptions,
+    Refused,
+    columns_of,
+    creation,
+    lacking,
+    options_of,
+    quoted,
+    table_of,
+)
 from vcon_platform.projections.destinations.files.base import now
-from vcon_platform.projections.errors import DestinationError, DestinationUnavailable, SchemaConflict
+from vcon_platform.projections.errors import DestinationError, DestinationUnavailable
 from vcon_platform.projections.fitting import fitted
 from vcon_platform.projections.model import Projection
 from vcon_platform.projections.rows import RowSet, count_of
-from vcon_platform.projections.values import ColumnType
 
 if TYPE_CHECKING:
     import duckdb
 
 WAIT_SECONDS = 20.0
-_NUMERIC = "DECIMAL(38,18)"
-_TYPES: dict[ColumnType, str] = {
-    "text": "VARCHAR",
-    "integer": "INTEGER",
-    "bigint": "BIGINT",
-    "numeric": _NUMERIC,
-    "double": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "timestamptz": "TIMESTAMP WITH TIME ZONE",
-    "date": "DATE",
-    "jsonb": "JSON",
-    "text[]": "VARCHAR[]",
-    "bigint[]": "BIGINT[]",
-    "numeric[]": f"{_NUMERIC}[]",
-}
-_OWN = {"_day": "DATE", "_row_hash": "VARCHAR", "_landed_at": "TIMESTAMP WITH TIME ZONE"}
-_WIDENINGS = {("INTEGER", "BIGINT"), ("INTEGER", "DOUBLE"), ("INTEGER", _NUMERIC)}
-_MARK = re.compile(r"^vcon-platform projection=(\S+) columns=(\S*)$", re.MULTILINE)
-
-
-def _relative(value: str) -> str:
-    if not value.endswith((".duckdb", ".db")):
-        raise ValueError("must name a file that ends with .duckdb or .db")
-    return value
-
-
-class DuckDbOptions(BaseModel):
-    """Options of a projection's ``duckdb`` destination."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    path: Annotated[str, AfterValidator(_relative)] = Field(
-        default="projections/projections.duckdb",
-        max_length=1000,
-        title="File",
-        description="The DuckDB file; a relative path is in the data folder. It is created when it is missing.",
-    )
-    table: Annotated[str, AfterValidator(lambda value: identifier(value) if value else value)] = Field(
-        default="", title="Table", description="The table's name. Unset: the projection's."
-    )
-    schema_name: Identifier = Field(
-        default="main", alias="schema", title="Schema", description="The schema. It is created when it is missing."
-    )
-
-
-def options_of(projection: Projection) -> DuckDbOptions:
-    """The options of the projection's ``duckdb`` destination."""
-    return DuckDbOptions.model_validate(dict(projection.options_for("duckdb")))
 
 
 class DuckDbDestination(Destination):
@@ -105,14 +65,24 @@ class DuckDbDestination(Destination):
         options = options_of(projection)
         return f"{options.path}:{options.schema_name}.{options.table or projection.name}"
 
+    def plan(self, projection: Projection) -> list[Step]:
+        if not self._file.exists():  # opening it would make it
+            return [Step(statement) for statement in creation(projection)]
+        with self._transaction(projection) as cursor:
+            try:
+                return [Step(statement) for statement in lacking(cursor, projection)]
+            except Refused as conflict:
+                return [Step(conflict.statement, refused=str(conflict))]
+
     def ensure(self, projection: Projection) -> None:
         with self._transaction(projection) as cursor:
-            _ensure(cursor, projection)
+            for statement in lacking(cursor, projection):
+                cursor.execute(statement)
 
     def held(self, projection: Projection, days: Sequence[str]) -> dict[str, str]:
-        uuid = _quoted(projection.uuid_column)
+        uuid = quoted(projection.uuid_column)
         query = (
-            f"SELECT {uuid}, min(_row_hash), max(_row_hash), count(*) FROM {_table(projection)} "  # noqa: S608 - names
+            f"SELECT {uuid}, min(_row_hash), max(_row_hash), count(*) FROM {table_of(projection)} "  # noqa: S608 - names
             "WHERE _day IN (SELECT unnest(?::DATE[])) GROUP BY 1"
         )
         found = self._asked(projection, query, [list(days)])
@@ -122,23 +92,23 @@ class DuckDbDestination(Destination):
         return _DuckDbSession(projection, days, self._transaction(projection))
 
     def erase(self, projection: Projection, uuids: Sequence[str]) -> list[str]:
-        query = f"DELETE FROM {_table(projection)} WHERE {_quoted(projection.uuid_column)} IN (SELECT unnest(?))"  # noqa: S608
-        found = self._asked(projection, f"{query} RETURNING {_quoted(projection.uuid_column)}", [list(uuids)])
+        query = f"DELETE FROM {table_of(projection)} WHERE {quoted(projection.uuid_column)} IN (SELECT unnest(?))"  # noqa: S608
+        found = self._asked(projection, f"{query} RETURNING {quoted(projection.uuid_column)}", [list(uuids)])
         if found:
             with self._connection(projection) as connection:
                 connection.execute("CHECKPOINT")  # else the rows stay in the write-ahead log
         return list(dict.fromkeys(uuid for (uuid,) in found))
 
     def count(self, projection: Projection, days: Sequence[str] | None = None) -> dict[str, int]:
-        query = f"SELECT _day::VARCHAR, count(*) FROM {_table(projection)} WHERE ? OR _day IN (SELECT unnest(?::DATE[])) GROUP BY 1"  # noqa: S608, E501
+        query = f"SELECT _day::VARCHAR, count(*) FROM {table_of(projection)} WHERE ? OR _day IN (SELECT unnest(?::DATE[])) GROUP BY 1"  # noqa: S608, E501
         return dict(self._asked(projection, query, [days is None, list(days or ())]))
 
     def faults(self, projection: Projection, days: Sequence[str]) -> Faults:
         required = projection.never_empty
-        empty = ", ".join(f"count(*) FILTER (WHERE {_quoted(name)} IS NULL)" for name in required)
+        empty = ", ".join(f"count(*) FILTER (WHERE {quoted(name)} IS NULL)" for name in required)
         query = (
-            f"SELECT count(*) - count(DISTINCT row({', '.join(map(_quoted, projection.key))})), {empty} "  # noqa: S608
-            f"FROM {_table(projection)} WHERE _day IN (SELECT unnest(?::DATE[]))"
+            f"SELECT count(*) - count(DISTINCT row({', '.join(map(quoted, projection.key))})), {empty} "  # noqa: S608
+            f"FROM {table_of(projection)} WHERE _day IN (SELECT unnest(?::DATE[]))"
         )
         for duplicates, *counts in self._asked(projection, query, [list(days)]):
             return Faults(duplicates, {name: count for name, count in zip(required, counts, strict=True) if count})
@@ -147,12 +117,14 @@ class DuckDbDestination(Destination):
     def read(self, projection: Projection, first: str, last: str) -> Iterator[list[tuple[Any, ...]]]:
         if not self._file.exists():
             return
-        names = ", ".join(_quoted(column.name) for column in projection.columns)
-        keys = ", ".join(map(_quoted, projection.key))
-        query = f"SELECT {names} FROM {_table(projection)} WHERE _day BETWEEN ?::DATE AND ?::DATE ORDER BY _day, {keys}"  # noqa: S608
+        names = ", ".join(quoted(column.name) for column in projection.columns)
+        keys = ", ".join(map(quoted, projection.key))
+        query = (
+            f"SELECT {names} FROM {table_of(projection)} WHERE _day BETWEEN ?::DATE AND ?::DATE ORDER BY _day, {keys}"  # noqa: S608
+        )
         with self._transaction(projection) as cursor:
             cursor.execute("SET TimeZone = 'UTC'")
-            if _columns(cursor, projection):
+            if columns_of(cursor, projection):
                 yield from python_rows(projection, cursor.sql(query, params=[first, last]).to_arrow_table())
 
     def _asked(self, projection: Projection, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
@@ -160,7 +132,7 @@ class DuckDbDestination(Destination):
         if not self._file.exists():
             return []
         with self._transaction(projection) as cursor:
-            return cursor.execute(query, values).fetchall() if _columns(cursor, projection) else []
+            return cursor.execute(query, values).fetchall() if columns_of(cursor, projection) else []
 
     @contextmanager
     def _connection(self, projection: Projection) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -216,7 +188,7 @@ class _DuckDbSession(Session):
         transaction: AbstractContextManager[duckdb.DuckDBPyConnection],
     ) -> None:
         self._projection, self._days, self._transaction = projection, list(days), transaction
-        self._table, self._uuid = _table(projection), _quoted(projection.uuid_column)
+        self._table, self._uuid = table_of(projection), quoted(projection.uuid_column)
 
     def __enter__(self) -> Self:
         self._cursor = self._transaction.__enter__()
@@ -270,82 +242,3 @@ def _duckdb() -> Any:
             "this needs the package duckdb, which is not installed: pip install 'vcon-platform[duckdb]'"
         ) from None
     return duckdb
-
-
-def _quoted(name: str) -> str:
-    """An identifier that was matched against the allow-list of ``model.identifier``, in quotes as well."""
-    return f'"{identifier(name)}"'
-
-
-def _table(projection: Projection) -> str:
-    options = options_of(projection)
-    return f"{_quoted(options.schema_name)}.{_quoted(options.table or projection.name)}"
-
-
-def _columns(cursor: duckdb.DuckDBPyConnection, projection: Projection) -> dict[str, str]:
-    """The table's columns and their types; empty where there is no table."""
-    options = options_of(projection)
-    return dict(
-        cursor.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? "
-            "AND database_name = current_database()",
-            [options.schema_name, options.table or projection.name],
-        ).fetchall()
-    )
-
-
-def _ensure(cursor: duckdb.DuckDBPyConnection, projection: Projection) -> None:
-    table = _table(projection)
-    wanted = {column.name: _TYPES[column.type] for column in projection.columns} | _OWN
-    there = _columns(cursor, projection)
-    if not there:
-        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {_quoted(options_of(projection).schema_name)}")
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in wanted.items())
-        cursor.execute(f"CREATE TABLE {table} ({columns})")
-        there = wanted
-        for column in projection.columns:
-            cursor.execute(f"COMMENT ON COLUMN {table}.{_quoted(column.name)} IS {_literal(column.description)}")
-    comment = cursor.execute(
-        "SELECT comment FROM duckdb_tables() WHERE schema_name = ? AND table_name = ? "
-        "AND database_name = current_database()",
-        [options_of(projection).schema_name, options_of(projection).table or projection.name],
-    ).fetchone()
-    _refuse_conflicts(projection, table, there, wanted, str(comment[0] or "") if comment else "")
-    for name, kind in wanted.items():
-        if name not in there:
-            cursor.execute(f'ALTER TABLE {table} ADD COLUMN "{name}" {kind}')
-        elif (there[name], kind) in _WIDENINGS:
-            cursor.execute(f'ALTER TABLE {table} ALTER COLUMN "{name}" TYPE {kind}')
-    told = f"{projection.description.strip()}\nvcon-platform projection={projection.name} columns={','.join(wanted)}"
-    if comment is None or comment[0] != told.lstrip():
-        cursor.execute(f"COMMENT ON TABLE {table} IS {_literal(told.lstrip())}")
-
-
-def _refuse_conflicts(
-    projection: Projection, table: str, there: dict[str, str], wanted: dict[str, str], comment: str
-) -> None:
-    if not there.keys() >= _OWN.keys():
-        raise SchemaConflict(
-            f"table {table} exists and was not made for a projection; give projection {projection.name} another table"
-        )
-    mark = _MARK.search(comment)
-    if mark and mark[1] != projection.name:
-        raise SchemaConflict(
-            f"table {table} is kept by projection {mark[1]}; give projection {projection.name} another table"
-        )
-    for name, kind in wanted.items():
-        if there.get(name, kind) != kind and not {(there[name], kind), (kind, there[name])} & _WIDENINGS:
-            raise SchemaConflict(
-                f"column {name} of {table} is {there[name]}, projection {projection.name} says {kind}: give the "
-                f"column another name, or convert it: ALTER TABLE {table} ALTER COLUMN {name} TYPE {kind}"
-            )
-    gone = sorted((set(mark[2].split(",")) if mark else set()) & there.keys() - wanted.keys())
-    if gone:
-        raise SchemaConflict(
-            f"column {gone[0]} of {table} is no longer declared by projection {projection.name}, and its values would "
-            f"go out of date: declare it again, or drop it: ALTER TABLE {table} DROP COLUMN {gone[0]}"
-        )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("\0", "").replace("'", "''") + "'"
