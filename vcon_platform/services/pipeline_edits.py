@@ -19,7 +19,8 @@ from vcon_platform.pipelines.definition import Definition, read_definition
 from vcon_platform.pipelines.faults import DefinitionError, DefinitionFault
 from vcon_platform.pipelines.stored import StoredDefinitions, Version
 from vcon_platform.pipelines.texts import sources
-from vcon_platform.pipelines.wiring import wiring
+from vcon_platform.pipelines.wiring import undeclared, wiring
+from vcon_platform.projections.catalogue import load_projections
 from vcon_platform.services.going_live import Live, go_live
 from vcon_platform.settings import Settings
 
@@ -55,12 +56,14 @@ class PipelineEdits:
 
     def check(self, name: str, raw: Any) -> tuple[Definition, tuple[DefinitionFault, ...]]:
         """Check a definition by itself and against the others. Gives it with its warnings; raises
-        :class:`DefinitionError` naming every fault."""
+        :class:`DefinitionError` naming every fault. That a projection is not declared is a warning here: its file may
+        come with the next deployment."""
         definition = read_definition(name, raw, self.current.registry, "stored")
         found = wiring(definition, self.current.refresh().pipelines)
         if found.faults:
             raise DefinitionError(*found.faults)
-        return definition, found.warnings
+        declared = load_projections(self._settings.pipelines_dir / "projections")
+        return definition, (*found.warnings, *undeclared(definition, declared))
 
     def put(self, name: str, raw: Any, by: str, *, base: int | None = None, wait: float | None = WAIT) -> Edited:
         """Store a definition and have Dagster load it (``wait`` seconds; None: do not tell it).
