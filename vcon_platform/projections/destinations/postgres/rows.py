@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import psycopg2
@@ -51,22 +52,23 @@ def lines_of(projection: Projection, rows: Sequence[FittedRow[str]]) -> list[Lin
     in two, one of them dies. Not CSV, in which a server before PG 18 takes a text's line ``\\.`` for the end."""
     worded = [place for place, column in enumerate(projection.columns) if column.type in _WORDED]
     lines = []
-    for row in sorted(rows, key=_by_uuid):
-        cells = ["\\N" if value is None else value for value in row.values]
+    for uuid, day, digest, values in sorted(rows, key=itemgetter(0)):
+        cells = list(values)
         for place in worded:  # numbers and times hold nothing to escape
-            if row.values[place] is not None:
-                cells[place] = _escaped(cells[place])
-        lines.append(Line(row.uuid, "\t".join([*cells, row.day, row.hash]) + "\n"))
+            # Searches that find nothing are ten times as quick as one str.translate.
+            if (cell := cells[place]) is not None:
+                if "\\" in cell:
+                    cell = cell.replace("\\", "\\\\")
+                if "\n" in cell:
+                    cell = cell.replace("\n", "\\n")
+                if "\r" in cell:
+                    cell = cell.replace("\r", "\\r")
+                if "\t" in cell:
+                    cell = cell.replace("\t", "\\t")
+                cells[place] = cell
+        told = ["\\N" if cell is None else cell for cell in cells] if None in cells else cells
+        lines.append(Line(uuid, "\t".join((*told, day, digest)) + "\n"))
     return lines
-
-
-def _by_uuid(row: FittedRow[str]) -> str:
-    return row.uuid
-
-
-def _escaped(cell: str) -> str:
-    # Four searches that find nothing are ten times as quick as one str.translate.
-    return cell.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
 
 
 def standing(cursor: Cursor, projection: Projection, uuids: Sequence[str]) -> set[str]:
