@@ -172,7 +172,8 @@ def _show_addresses(console: Console, stack: Stack, only: Part | None, seconds: 
         console.print("  Now:         dagster dev")
     if settings.embedded_postgres:
         password = _short(settings.secret_path("postgres_password"))
-        console.print(f"  Postgres     127.0.0.1:{settings.postgres_port}, user postgres, password in {password}")
+        where = f"127.0.0.1:{settings.postgres_port}/postgres"
+        console.print(f"  Postgres     {where}, user postgres, password in {password}")
     if settings.embedded_redis:
         password = _short(settings.secret_path("redis_password"))
         console.print(f"  Redis        127.0.0.1:{settings.redis_port}, password in {password}")

@@ -276,6 +276,11 @@ def _explained(projection: Projection, error: psycopg2.Error, source: str) -> De
             f"{place}; is a column that is to be widened used by a view? 'vcon-platform projections plan "
             f"{projection.name}' shows the statement: drop the view, land, and make it again"
         )
+    if code == errorcodes.UNDEFINED_COLUMN:
+        return DestinationError(
+            f"{place}; it is not as declared (yet): 'vcon-platform projections plan {projection.name}' shows what "
+            "lacks, landing a day adds it"
+        )
     if code == errorcodes.UNDEFINED_OBJECT:
         return DestinationError(f"{place}; is there a role of each name in the options 'role' and 'grants'?")
     return DestinationError(f"{place}; check the table and the rights of the role in {source}")
