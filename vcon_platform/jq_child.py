@@ -34,6 +34,8 @@ from vcon_platform.errors import PlatformError
 
 SECONDS = 5.0
 """For one filter on one conversation; a filter that belongs into a pipeline takes milliseconds."""
+START_SECONDS = 60.0
+"""For the child to start, which is no filter's fault: 0.1 s as a rule, more on a machine that is overloaded."""
 MEMORY_BYTES = 1 << 30
 OUTPUT_BYTES = 16 << 20
 """Of one filter's output as JSON."""
@@ -55,6 +57,8 @@ def plain(value):
         return [plain(item) for item in value]
     return {name: plain(item) for name, item in value.items()} if isinstance(value, dict) else value
 programs = {}
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
 while True:
     line = sys.stdin.buffer.readline()
     if not line:
@@ -150,6 +154,11 @@ class JqChild:
             self._end()
             self._process = self._start()
             self._pid = os.getpid()
+            try:
+                self._line(self._process, 0, START_SECONDS)
+            except BaseException:
+                self._end()
+                raise
         return self._process
 
     def _start(self) -> subprocess.Popen[bytes]:

@@ -57,7 +57,7 @@ def test_the_number_of_events_does_not_depend_on_the_number_of_conversations(
     deployed: Settings, instance: dg.DagsterInstance
 ) -> None:
     chats(deployed, *["a recall"] * 300)
-    result = run(deployed, instance)
+    result = run(deployed, instance, SHORT.replace("0.4", "3"))  # all of them, on a busy machine too
     assert figures(instance)["conversations"] == 300
     assert len(instance.all_logs(result.run_id)) < 30
 
