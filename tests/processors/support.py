@@ -1,6 +1,7 @@
 """What processors are given in tests: bodies and results in memory, and a way to make calls with sound in them."""
 
 import io
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from vcon_platform.vcon.media import content_hash_of, decode_base64url, encode_b
 DATA = Path(__file__).parents[1] / "data"
 WHICH_PRODUCT = DATA / "which_product.mp3"
 TWO_CHANNELS = DATA / "two_channels.mp3"
+_DRAWN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[0-9:.+Z-]+")
+"""Uuids and times: any short number may be in one."""
 UUID = "018f3a2b-4c5d-8e6f-9012-3456789abcde"
 
 
@@ -134,3 +137,8 @@ def m4a(samples: NDArray[Any], rate: int) -> bytes:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return buffer.getvalue()
+
+
+def told_by(vcon: Vcon) -> str:
+    """All that a document says, in lower case; what is drawn anew each time is left out."""
+    return _DRAWN.sub("", vcon.to_bytes().decode()).casefold()
