@@ -220,7 +220,7 @@ def test_a_pipeline_edited_under_load_ends_every_job_on_one_version(many: Platfo
         step = {"processor_name": "set_parameters", "processor_options": {"parameters": parameters}}
         file = Path(many.settings.data_dir) / "steady.json"
         file.write_text(json.dumps({"pipeline_options": {"batch_size": 200}, "processors": [step, step]}))
-        done = many.cli("pipelines", "put", str(file))
+        done = many.cli("pipelines", "put", str(file), "--wait", "200")  # a busy machine loads in more than 30 s
         assert done.returncode == 0, done.stderr + done.stdout
 
     put({"version": 1})
