@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import free_port
 from vcon_platform.services import going_live
-from vcon_platform.services.dagster_client import DagsterClient, DagsterRefused
+from vcon_platform.services.dagster_client import DagsterClient, DagsterRefused, DagsterSilent
 from vcon_platform.services.going_live import go_live, loaded_versions
 from vcon_platform.settings import Settings
 
@@ -49,6 +49,19 @@ def test_what_dagster_says_of_broken_definitions_is_told(settings: Settings, mon
     _there(monkeypatch, Dagster({}, {}, error="SyntaxError: in a plug-in"))
     live = go_live(settings, {"notes": "v2"}, wait=0.01)
     assert (live.state, "in a plug-in" in live.message) == ("refused", True)
+
+
+@pytest.mark.parametrize(("after", "state"), [("v1", "loading"), ("v2", "live")])
+def test_a_dagster_that_takes_longer_to_load_has_refused_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, after: str, state: str
+) -> None:
+    class Slow(Dagster):
+        def reload_location(self) -> str | None:
+            super().reload_location()
+            raise DagsterSilent("ReadTimeout")
+
+    _there(monkeypatch, Slow({"notes": "v1"}, {"notes": after}))
+    assert go_live(settings, {"notes": "v2"}, wait=0.01).state == state
 
 
 def test_a_deleted_pipeline_is_gone_only_when_dagster_has_it_no_more(

@@ -24,6 +24,10 @@ class DagsterRefused(PlatformError):
     """Dagster does not answer, or not as asked; the message has its words."""
 
 
+class DagsterSilent(DagsterRefused):
+    """Nothing came back in time: it is down, or busy with what it was asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunState:
     """One run. ``tags`` by their names; ``finished``: success, failure or canceled. ``job``: Dagster's name for what
@@ -57,7 +61,7 @@ class DagsterClient:
             )
             answer = response.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise DagsterRefused(
+            raise DagsterSilent(
                 f"The Dagster UI at {self.url} does not answer ({type(error).__name__}). Is it up? See "
                 "'vcon-platform status'."
             ) from None

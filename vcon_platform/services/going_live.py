@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from vcon_platform.services.dagster_client import DagsterClient, DagsterRefused
+from vcon_platform.services.dagster_client import DagsterClient, DagsterRefused, DagsterSilent
 from vcon_platform.services.ports import LOOPBACK
 from vcon_platform.settings import Settings
 
@@ -62,6 +62,8 @@ def go_live(settings: Settings, wanted: Mapping[str, str | None], *, wait: float
     error: str | None = None
     try:
         error = dagster_client(settings, max(1.0, wait)).reload_location()
+    except DagsterSilent:  # it answered a moment ago, so it is loading: what it has loaded is asked for below
+        pass
     except DagsterRefused as refused:
         error = str(refused)
     while True:
