@@ -5,12 +5,14 @@ Belongs here: putting the routers together. Does not belong here: what a route d
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vcon_platform import __version__
 from vcon_platform.api import (
@@ -28,7 +30,7 @@ from vcon_platform.api import (
     vcons_search,
     vcons_views,
 )
-from vcon_platform.api.auth import KeyRequired, open_gate
+from vcon_platform.api.auth import Gate, KeyRequired, open_gate
 from vcon_platform.api.idempotency import Idempotent
 from vcon_platform.api.parts import Parts
 from vcon_platform.api.problems import add_problems
@@ -37,6 +39,8 @@ from vcon_platform.api.shelter import REQUEST_ID, Shelter
 from vcon_platform.processors.registry import load_processors
 from vcon_platform.settings import Settings, load_settings
 from vcon_platform.store.once import OnceStore
+
+type _Middleware = Any  # a class whose first argument is the application that it stands around
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -54,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         py_vcon_api.server.stop()
         await run_in_threadpool(parts.reads.flush)
 
-    app = FastAPI(
+    app = _Application(
         lifespan=lifespan,
         title="vcon-platform",
         version=__version__,
@@ -63,18 +67,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         "is in the file `secrets/api_key` of the data folder. The interactive documentation is this page.",
     )
     add_problems(app, compat=chosen.compat)
-    app.add_middleware(Quick, routes=parts.quick, compat=chosen.compat)
-    app.add_middleware(Idempotent, once=lambda: OnceStore(parts.store.client), spool_dir=chosen.spool_dir)
-    app.add_middleware(KeyRequired, gate=gate)
-    if chosen.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=chosen.cors_origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["ETag", "Location", "Retry-After", REQUEST_ID],
-        )
-    app.add_middleware(Shelter, body_bytes=chosen.document_bytes)  # the last one is around all others
+    around = _around(chosen, gate, parts)
+    for middleware, options in around:
+        app.add_middleware(middleware, **options)
+    app.let_past(Quick(parts.quick, chosen.compat), around)
     app.include_router(health.router(chosen))
     app.include_router(vcons_search.router(lambda: parts.store, gate))
     app.include_router(vcons.router(chosen, gate, parts))
@@ -92,3 +88,40 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for each in py_vcon_api.routers:
         app.include_router(each)
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI, and a way past it for the few routes that most requests are for."""
+
+    _quick: Quick | None = None
+    _past: ASGIApp
+
+    def let_past(self, quick: Quick, around: Sequence[tuple[_Middleware, Mapping[str, Any]]]) -> None:
+        """Let ``quick`` answer what it takes, with the same middlewares around it."""
+        self._past = quick
+        for middleware, options in around:
+            self._past = middleware(self._past, **options)
+        self._quick = quick
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if self._quick is not None and self._quick.takes(scope):
+            await self._past(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _around(settings: Settings, gate: Gate, parts: Parts) -> list[tuple[_Middleware, Mapping[str, Any]]]:
+    """What every request goes through, the innermost first."""
+    cors = {
+        "allow_origins": settings.cors_origins,
+        "allow_methods": ["*"],
+        "allow_headers": ["*"],
+        "expose_headers": ["ETag", "Location", "Retry-After", REQUEST_ID],
+    }
+    return [
+        (Idempotent, {"once": lambda: OnceStore(parts.store.client), "spool_dir": settings.spool_dir}),
+        (KeyRequired, {"gate": gate}),
+        *([(CORSMiddleware, cors)] if settings.cors_origins else []),
+        (Shelter, {"body_bytes": settings.document_bytes}),
+    ]

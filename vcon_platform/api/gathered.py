@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 from vcon_platform.errors import PlatformError
 
-MOST = 100
-"""Requests in one group: what the store writes at once."""
-AT_ONCE = 2
-"""Groups that are served at once, the second only where there are enough of them."""
-ENOUGH = 8
-"""Requests that are worth a second group; fewer would be better off in a larger one."""
+MOST = 32
+"""Requests in one group. With more of them fewer groups are under way, and while those wait nobody works."""
+AT_ONCE = 4
+"""Groups that are served at once, a second and more only where there are enough of them."""
+ENOUGH = 16
+"""Requests that are worth another group; fewer would be better off in a larger one."""
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """The few routes that most requests are for, past the framework: one vCon in, one vCon out.
 
 FastAPI spends as much on finding a route and solving its dependencies as everything else costs that a vCon of 5 KB goes
-through. So these are looked up by their path and called with what they need. They stay routes of FastAPI too, which
-describe them, and which answer whatever does not look as it should.
+through. So these are looked up by their path and called with what they need, inside the same middlewares as all others.
+They stay routes of FastAPI too, which describe them, and which answer whatever does not look as it should.
 
 Belongs here: that way past it. Not here: what the routes do; it is the same function in both cases.
 """
@@ -18,7 +18,7 @@ from typing import Any
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers, QueryParams
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from vcon_platform.access.caller import Caller
 from vcon_platform.api.problems import problem
@@ -68,22 +68,24 @@ class QuickRoutes:
 
 
 class Quick:
-    """The middleware around the framework. ``compat``: as for problems."""
+    """The application that answers what :meth:`takes` found. ``compat``: as for problems."""
 
-    def __init__(self, app: ASGIApp, routes: QuickRoutes, compat: str = "") -> None:
-        self._app = app
+    def __init__(self, routes: QuickRoutes, compat: str = "") -> None:
         self._routes = routes
         self._compat = compat
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or let it pass."""
+    def takes(self, scope: Scope) -> bool:
+        """Whether this request is for one of the routes; it is then written down in the scope."""
         found = self._routes.find(scope["method"], scope["path"]) if scope["type"] == "http" else None
         asked = found[0].asked(scope["query_string"]) if found is not None else None
         if found is None or asked is None:
-            await self._app(scope, receive, send)
-            return
-        route, uuid = found
-        scope["route"] = route
+            return False
+        scope["route"], scope["quick"] = found[0], (asked, found[1])
+        return True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        route, (asked, uuid) = scope["route"], scope["quick"]
         request = _QuickRequest(scope, receive, send)
         try:
             response = await route.handler(request, request.state.caller, asked, uuid)

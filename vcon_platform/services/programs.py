@@ -113,7 +113,8 @@ def platform_programs(settings: Settings, definitions_module: str) -> list[Progr
 def api_command(port: int, workers: int = 1) -> tuple[str, ...]:
     """What Python is told, to serve the REST API by so many processes."""
     serve = ("-m", "uvicorn", "--factory", "vcon_platform.api.serving:serve", "--host", LOOPBACK, "--port", str(port))
-    options = ("--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5")
+    http = ("--http", "vcon_platform.api.joined:JoinedProtocol")
+    options = (*http, "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5")
     several = ("--workers", str(workers)) if workers > 1 else ()  # a process that watches over the others
     return (*serve, *options, *several)
 
