@@ -8,6 +8,8 @@ the same run: each POST brings a vCon of 4.5 KB that is new (half of them chats 
 small recording), each GET asks for one of some chats that were posted before.
 
 - ``per_second``, ``p50_ms``, ``p99_ms``: as wrk tells them; the median of the rounds.
+- ``rate / bare``: the median of the ratios of each round. Rounds are short and many: a shared machine changes its speed
+  from minute to minute, and both have the same one in a round.
 - ``cpu_us``: processor time for each request, of the server's processes and of Redis. On a machine that others use
   too, these and the ratios say more than the rates.
 - ``upload``: a recording of 200 MB inside a vCon, posted to the API: memory before and at most.
@@ -194,17 +196,20 @@ def compared(store: Store, folder: Path, given: argparse.Namespace, workers: int
         for name, runs in found.items()
     }
     for name, told in answer.items():
-        other = answer[f"{name.partition(' ')[0]} bare"]
-        told["rate / bare"] = round(told["per_second"] / other["per_second"], 2)
-        told["bare cpu / cpu"] = round(other["cpu_us"] / told["cpu_us"], 2)
+        method = name.partition(" ")[0]
+        pairs = zip(found[name], found[f"{method} bare"], strict=True)
+        told["rate / bare"] = round(
+            statistics.median(run["per_second"] / other["per_second"] for run, other in pairs), 2
+        )
+        told["bare cpu / cpu"] = round(answer[f"{method} bare"]["cpu_us"] / told["cpu_us"], 2)
     return answer
 
 
 def main() -> None:
     """Measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--seconds", type=float, default=5)
-    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--seconds", type=int, default=2)
+    arguments.add_argument("--rounds", type=int, default=9)
     arguments.add_argument("--connections", type=int, default=64)
     arguments.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     arguments.add_argument("--paths", nargs="+", default=list(PATHS), choices=list(PATHS))

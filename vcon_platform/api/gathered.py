@@ -24,7 +24,7 @@ MOST = 32
 """Requests in one group. With more of them fewer groups are under way, and while those wait nobody works."""
 AT_ONCE = 4
 """Groups that are served at once, a second and more only where there are enough of them."""
-ENOUGH = 16
+ENOUGH = 8
 """Requests that are worth another group; fewer would be better off in a larger one."""
 
 

@@ -20,7 +20,7 @@ import orjson
 
 from vcon_platform.store.records import Record, RecordBroken, read_record, squeezed, unsqueezed
 
-FEWEST = 4
+FEWEST = 2
 """Records from which on a pack is made."""
 HEAVIEST = 16 << 20
 """Bytes of a pack before compression, about: what reading one record of it costs at most."""

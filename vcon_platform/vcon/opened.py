@@ -32,6 +32,9 @@ from vcon_platform.vcon.transport import BLOCK, capped, inflate, is_gzip, too_la
 BODY_ARRAYS = ("dialog", "analysis", "attachments")
 SEALED = ("payload", "ciphertext")
 """The members of a signed and of an encrypted vCon that hold a document (draft -03 sections 5.2, 5.3)."""
+_PIECE = 2047
+_UNINTERRUPTED = 64 << 10
+"""Bytes that are hashed without letting others run: about 50 us."""
 
 
 @dataclass(slots=True)
@@ -107,7 +110,7 @@ def open_document(
 def _from_bytes(source: bytes, media_type: str | None, limits: Limits, least: int, spool_dir: Path | None) -> Opened:
     if len(source) > limits.document_bytes:
         raise Rejected(too_large(limits.document_bytes))
-    sha256 = hashlib.sha256(source).hexdigest()
+    sha256 = _digest(source)
     if not is_gzip(media_type, source[:2]):
         left, cuts = hoist_bytes(source, least) if len(source) > least else (source, [])
         return _read(left, cuts, limits, sha256, len(source))
@@ -125,6 +128,17 @@ def _from_bytes(source: bytes, media_type: str | None, limits: Limits, least: in
         opened.gzipped, opened.raw = True, source
         opened._held = held.pop_all()
     return opened
+
+
+def _digest(source: bytes) -> str:
+    """SHA-256 in hex. hashlib lets other threads run while it works on more than 2047 bytes, and waits for them
+    afterwards: for a small document that takes longer than the work."""
+    if len(source) > _UNINTERRUPTED:
+        return hashlib.sha256(source).hexdigest()
+    sha256 = hashlib.sha256(source[:_PIECE])
+    for begin in range(_PIECE, len(source), _PIECE):
+        sha256.update(source[begin : begin + _PIECE])
+    return sha256.hexdigest()
 
 
 def _read(left: bytes, cuts: list[Cut], limits: Limits, sha256: str, size: int) -> Opened:
